@@ -1,0 +1,1 @@
+"""Mailman. Nothing else imports it."""

@@ -1,0 +1,1 @@
+"""What this site decides. Pure, like mailauth."""

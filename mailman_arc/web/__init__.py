@@ -1,0 +1,1 @@
+"""The page beside Postorius; empty until it exists."""
