@@ -1,0 +1,1 @@
+"""What the RFCs say. Pure: octets, DNS answers, keys, now -> verdicts."""

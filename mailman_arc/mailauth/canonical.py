@@ -1,0 +1,131 @@
+"""The canonical forms "simple" and "relaxed" (RFC 6376 §3.4).
+
+White space is SP and TAB only; vertical tab, form feed and bare CR are
+ordinary octets.  A body is walked in slices, so that hashing 25 MB takes
+little memory, and every step is linear whatever the octets are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mailman_arc.mailauth.message import Field
+
+
+Canonicalization = Literal["simple", "relaxed"]
+Octets = bytes | memoryview
+
+_SLICE = 1 << 16
+_CR = 0x0D
+_BARE_CR = re.compile(rb"\r(?!\n)")
+_WHITE_SPACE = re.compile(rb"[ \t]+")
+
+
+def canonical_field(field: Field, how: Canonicalization) -> bytes:
+    """A header field in canonical form, without the final CRLF (§3.4.1, §3.4.2)."""
+    if how == "simple":
+        return field.raw
+    value = field.value
+    if b"\x0b" in value or b"\x0c" in value or value.count(b"\r") != value.count(b"\n"):
+        # bytes.split() takes these octets for white space, RFC 6376 does not.
+        value = _WHITE_SPACE.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
+    else:
+        value = b" ".join(value.split())
+    return field.name + b":" + value
+
+
+def canonical_body(body: bytes, how: Canonicalization) -> Iterator[Octets]:
+    """The canonical body in slices (§3.4.3, §3.4.4); expects CRLF line ends."""
+    if how == "simple":
+        end = _end_of_content(body, b"\r\n")
+        yield memoryview(body)[:end]
+        yield b"\r\n"
+    else:
+        yield from _relaxed_body(body)
+
+
+@dataclass(frozen=True, slots=True)
+class BodyDigest:
+    """SHA-256 of a canonical body, cut at `l=`, and the uncut length in octets."""
+
+    digest: bytes
+    length: int
+
+
+@dataclass(slots=True)
+class BodyHashes:
+    """The hashes of one body, each computed once however many ask for it."""
+
+    body: bytes
+    _known: dict[tuple[str, int | None], BodyDigest] = field(default_factory=dict)
+
+    def digest(self, how: Canonicalization, limit: int | None = None) -> BodyDigest:
+        """Hash the canonical body, or its first `limit` octets."""
+        known = self._known.get((how, limit))
+        if known is None:
+            known = self._known[how, limit] = _digest(self.body, how, limit)
+        return known
+
+
+def _digest(body: bytes, how: Canonicalization, limit: int | None) -> BodyDigest:
+    sha256 = hashlib.sha256()
+    length = 0
+    for piece in canonical_body(body, how):
+        if limit is None or length + len(piece) <= limit:
+            sha256.update(piece)
+        elif length < limit:
+            sha256.update(piece[: limit - length])
+        length += len(piece)
+    return BodyDigest(sha256.digest(), length)
+
+
+def _relaxed_body(body: bytes) -> Iterator[bytes]:
+    end = _end_of_content(body, b" \t\r\n")
+    position = 0
+    pending = b""  # white space whose line goes on in the next slice
+    while position < end:
+        stop = _end_of_slice(body, position, end)
+        piece = body[position:stop]
+        position = stop
+        if b"\t" in piece:
+            piece = piece.replace(b"\t", b" ")
+        if pending or b" " in piece:
+            piece = pending + piece
+            while b"  " in piece:
+                piece = piece.replace(b"  ", b" ")
+            piece = piece.replace(b" \r\n", b"\r\n")
+            pending = b" " if piece.endswith(b" ") else b""
+            piece = piece.removesuffix(b" ")
+        yield piece
+    if end:
+        yield b"\r\n"
+
+
+def _end_of_slice(body: bytes, start: int, end: int) -> int:
+    stop = start + _SLICE
+    if stop >= end:
+        return end
+    newline = body.rfind(b"\n", start, stop)
+    if newline >= 0:
+        return newline + 1
+    return stop - 1 if body[stop - 1] == _CR else stop
+
+
+def _end_of_content(body: bytes, ignored: bytes) -> int:
+    """Where the body ends when trailing lines of `ignored` octets are dropped."""
+    end = len(body)
+    while end:
+        window = body[max(0, end - _SLICE) : end]
+        kept = len(window.rstrip(ignored))
+        end -= len(window) - kept
+        if kept:
+            break
+    tail = body[end:]
+    if tail.count(b"\r") != tail.count(b"\n"):
+        # A bare CR is content: it and what stands before it stays.
+        end += max(match.end() for match in _BARE_CR.finditer(tail))
+    return end

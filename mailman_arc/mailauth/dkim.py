@@ -1,0 +1,183 @@
+"""Verify every DKIM signature of a post (RFC 6376 §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field as dataclass_field
+
+from mailman_arc.mailauth.answers import Answers
+from mailman_arc.mailauth.canonical import BodyHashes
+from mailman_arc.mailauth.domains import is_same_or_subdomain, parse_domain
+from mailman_arc.mailauth.errors import MalformedField
+from mailman_arc.mailauth.message import Field, WireMessage
+from mailman_arc.mailauth.reasons import Reason
+from mailman_arc.mailauth.results import Result
+from mailman_arc.mailauth.signature import (
+    Checked,
+    Signature,
+    check_signature,
+    parse_signature,
+)
+from mailman_arc.mailauth.tags import parse_tag_list, unquote_printable
+
+
+MAX_SIGNATURES = 10  # looked at; those of the author's domain come first
+
+# RFC 8601 §2.7.1: "neutral" for what could not be processed, "permerror" for
+# what is broken beyond repair, "fail" for a signature that was tested.
+_RESULTS: Mapping[Reason, Result] = {
+    Reason.SYNTAX: Result.NEUTRAL,
+    Reason.VERSION: Result.NEUTRAL,
+    Reason.UNKNOWN_ALGORITHM: Result.NEUTRAL,
+    Reason.QUERY_METHOD: Result.NEUTRAL,
+    Reason.TOO_MANY: Result.NEUTRAL,
+    Reason.EXPIRED: Result.FAIL,
+    Reason.BODY_HASH: Result.FAIL,
+    Reason.SIGNATURE: Result.FAIL,
+    Reason.BODY_LENGTH: Result.POLICY,
+    Reason.KEY_UNAVAILABLE: Result.TEMPERROR,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DkimVerdict:
+    """What came of one DKIM-Signature field.
+
+    The texts are as the signer wrote them, or None; they are not to be
+    trusted with anything but being shown.
+    """
+
+    result: Result
+    reason: Reason | None
+    signing_domain: str | None = None  # d=; A-labels if it is a domain name
+    selector: str | None = None  # s=
+    algorithm: str | None = None  # a=
+    signature_start: str | None = None  # b= without white space
+    bits: int | None = None  # of the key
+    testing: bool = False  # the key says t=y
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A DKIM-Signature field, as far as it could be read."""
+
+    tags: Mapping[str, str]
+    signature: Signature | None
+    reason: Reason | None
+    identifier_domain: str = ""  # of i=
+    rank: int = dataclass_field(default=0)
+
+
+def key_names(message: WireMessage, author_domain: str | None) -> set[str]:
+    """The names of all keys that `verify_dkim` is going to ask for."""
+    return {
+        candidate.signature.key_name
+        for candidate in _candidates(message, author_domain)
+        if candidate.signature is not None
+    }
+
+
+def verify_dkim(
+    message: WireMessage,
+    author_domain: str | None,
+    answers: Answers,
+    now: int,
+    bodies: BodyHashes,
+) -> tuple[DkimVerdict, ...]:
+    """Judge each DKIM-Signature from the top; an unsigned post has none.
+
+    At most `MAX_SIGNATURES` are tested, those of `author_domain` before the
+    others, so that nobody can hide one behind a heap of false ones.
+    """
+    return tuple(
+        _judge(candidate, message, answers, now, bodies)
+        for candidate in _candidates(message, author_domain)
+    )
+
+
+def _candidates(message: WireMessage, author_domain: str | None) -> list[_Candidate]:
+    positions = message.positions.get(b"dkim-signature", [])
+    ranked = []
+    for position in positions[: 10 * MAX_SIGNATURES]:
+        candidate = _read_candidate(message.fields[position], position)
+        domain = candidate.signature.signing_domain if candidate.signature else ""
+        ranked.append((not _related(domain, author_domain), position, candidate))
+    chosen = sorted(ranked, key=lambda entry: entry[:2])[:MAX_SIGNATURES]
+    return [candidate for _, _, candidate in sorted(chosen, key=lambda entry: entry[1])]
+
+
+def _related(domain: str, author_domain: str | None) -> bool:
+    if not domain or author_domain is None:
+        return False
+    return is_same_or_subdomain(domain, author_domain) or is_same_or_subdomain(
+        author_domain, domain
+    )
+
+
+def _read_candidate(field: Field, position: int) -> _Candidate:
+    try:
+        tags = parse_tag_list(field.value)
+    except MalformedField:
+        return _Candidate({}, None, Reason.SYNTAX)
+    try:
+        if "v" not in tags:
+            raise MalformedField(Reason.MISSING_TAG)
+        if tags["v"] != "1":
+            raise MalformedField(Reason.VERSION)
+        signature = parse_signature(field, position, tags)
+        identifier_domain = _identifier_domain(tags, signature.signing_domain)
+    except MalformedField as error:
+        return _Candidate(tags, None, Reason(error.reason))
+    return _Candidate(tags, signature, None, identifier_domain)
+
+
+def _identifier_domain(tags: Mapping[str, str], signing_domain: str) -> str:
+    """The domain of i=, which lies in d= (RFC 6376 §3.5, §6.1.1)."""
+    if "i" not in tags:
+        return signing_domain
+    try:
+        _, at, text = unquote_printable(tags["i"]).rpartition("@")
+        domain = parse_domain(text)
+    except MalformedField as error:
+        raise MalformedField(Reason.DOMAIN) from error
+    if not at or not is_same_or_subdomain(domain, signing_domain):
+        raise MalformedField(Reason.DOMAIN)
+    return domain
+
+
+def _judge(
+    candidate: _Candidate,
+    message: WireMessage,
+    answers: Answers,
+    now: int,
+    bodies: BodyHashes,
+) -> DkimVerdict:
+    signature = candidate.signature
+    if signature is None:
+        return _verdict(candidate, Checked(candidate.reason))
+    checked = check_signature(signature, message, bodies, answers, now)
+    if checked.reason is not None:
+        return _verdict(candidate, checked)
+    strict = checked.key is not None and checked.key.strict
+    if strict and candidate.identifier_domain != signature.signing_domain:
+        return _verdict(candidate, Checked(Reason.KEY_STRICT, checked.key))
+    if checked.unsigned_text:
+        return _verdict(candidate, Checked(Reason.BODY_LENGTH, checked.key))
+    return _verdict(candidate, checked)
+
+
+def _verdict(candidate: _Candidate, checked: Checked) -> DkimVerdict:
+    reason, tags = checked.reason, candidate.tags
+    signature = candidate.signature
+    result = Result.PASS if reason is None else _RESULTS.get(reason, Result.PERMERROR)
+    key = checked.key
+    return DkimVerdict(
+        result=result,
+        reason=reason,
+        signing_domain=signature.signing_domain if signature else tags.get("d"),
+        selector=signature.selector if signature else tags.get("s"),
+        algorithm=tags.get("a"),
+        signature_start="".join(tags["b"].split()) if "b" in tags else None,
+        bits=key.key.bits if key else None,
+        testing=key.testing if key else False,
+    )

@@ -1,0 +1,99 @@
+"""A message as octets: the only reader of raw mail.
+
+Nothing is decoded, unfolded or repaired: signatures cover octets, and so does
+everything here.  Line ends are CRLF throughout; mail with bare LF is brought
+to CRLF before it is read (RFC 6376 §5.3), bare CR is an ordinary octet.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+
+MAX_HEADER_OCTETS = 1 << 20  # what is longer than this is not looked into
+
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+# RFC 5322 §3.6.8 ftext, with the white space before the colon that §4.5 allows.
+_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One header field, octet for octet.
+
+    `raw` is the whole field with its folding, without the final CRLF.
+    `name` is in lower case; `value` is all that stands after the colon.
+    """
+
+    name: bytes
+    raw: bytes
+
+    @property
+    def value(self) -> bytes:
+        """The octets after the colon, folding included."""
+        return self.raw.partition(b":")[2]
+
+
+@dataclass(frozen=True)
+class WireMessage:
+    """A message as it is on the wire: header fields in order, and the body.
+
+    Lines without a colon belong to no field and are left out of `fields`.
+    """
+
+    fields: tuple[Field, ...]
+    body: bytes
+    header_too_long: bool = False
+
+    @cached_property
+    def positions(self) -> dict[bytes, list[int]]:
+        """Where the fields of each (lower-case) name stand, top to bottom."""
+        found: dict[bytes, list[int]] = {}
+        for index, field in enumerate(self.fields):
+            found.setdefault(field.name, []).append(index)
+        return found
+
+    def named(self, name: bytes) -> list[Field]:
+        """All fields of this (lower-case) name, top to bottom."""
+        return [self.fields[index] for index in self.positions.get(name, ())]
+
+
+def read_message(octets: bytes) -> WireMessage:
+    """Split a message into its header fields and its body.
+
+    Reads any octets.  The header ends at the first empty line; without one
+    everything is header (RFC 5322 §2.1).  Time and memory are linear.
+    """
+    octets = to_crlf(octets)
+    if octets.startswith(b"\r\n"):
+        return WireMessage((), octets[2:])
+    header, _, body = octets.partition(b"\r\n\r\n")
+    if len(header) > MAX_HEADER_OCTETS:
+        return WireMessage((), body, header_too_long=True)
+    return WireMessage(_read_fields(header), body)
+
+
+def to_crlf(octets: bytes) -> bytes:
+    """Bring bare LF to CRLF; octets that have none come back as they are."""
+    if octets.count(b"\n") == octets.count(b"\r\n"):
+        return octets
+    return _BARE_LF.sub(b"\r\n", octets)
+
+
+def make_field(name: bytes, value: bytes) -> Field:
+    """A field from its name as written and the octets after the colon."""
+    return Field(name.lower(), name + b":" + value)
+
+
+def _read_fields(header: bytes) -> tuple[Field, ...]:
+    header = header.removesuffix(b"\r\n")
+    # CR LF WSP continues a field: hide those LFs, split at the others.
+    if b"\x00" in header:
+        lines = re.split(rb"\r\n(?![ \t])", header)
+    else:
+        hidden = header.replace(b"\r\n ", b"\x00 ").replace(b"\r\n\t", b"\x00\t")
+        lines = [line.replace(b"\x00", b"\r\n") for line in hidden.split(b"\r\n")]
+    matches = ((_NAME.match(line), line) for line in lines)
+    return tuple(Field(match[1].lower(), line) for match, line in matches if match)
