@@ -1,0 +1,84 @@
+"""The handler `arc-authenticate`: first of all in the pipelines.
+
+It takes the verdict the door has written into the post, or makes one where
+there was no door, and keeps what the seal needs in `msgdata`, because later
+handlers may remove fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from email.message import Message
+from typing import Any
+
+from mailman.core.i18n import _
+from mailman.interfaces.handler import IHandler
+from zope.interface import implementer
+
+from mailman_arc.mailauth.message import read_message
+from mailman_arc.plugin import wiring
+from mailman_arc.plugin.reception import (
+    RESULTS_FIELD,
+    as_received,
+    judge,
+    remove_forgeries,
+    take_voucher,
+    write_verdict,
+)
+from mailman_arc.plugin.seams import degrade
+from mailman_arc.plugin.wiring import Services
+from mailman_arc.policy.arrival import Arrival, format_arrival
+from mailman_arc.policy.inbound import names_to_look_up
+from mailman_arc.policy.trust import Trust
+
+
+__all__ = ["Authenticate"]
+
+ARRIVAL_KEY = "arc_arrival"  # in msgdata: text; absent if nothing was recorded
+SEEN_KEY = "arc_seen"  # in msgdata: this is a post, whatever became of the verdict
+
+
+@implementer(IHandler)
+class Authenticate:
+    """Record how a post arrived."""
+
+    name = "arc-authenticate"
+    description = _("Record the authentication results of a post as it arrived.")
+
+    def process(
+        self, mlist: Any, msg: Message, msgdata: MutableMapping[str, Any]
+    ) -> None:
+        """See `IHandler`."""
+        if not wiring.is_active():
+            return
+        msgdata[SEEN_KEY] = True
+        # Metadata that came with the post proves nothing.
+        msgdata.pop(ARRIVAL_KEY, None)
+        with degrade("handler"):
+            services = wiring.services()
+            if services is not None:
+                arrival = _arrival(msg, msgdata, services)
+                msgdata[ARRIVAL_KEY] = format_arrival(arrival)
+            if mlist.anonymous_list:
+                # Results name the author; cf. Mailman's `cleanse`.
+                del msg[RESULTS_FIELD]
+
+
+def _arrival(
+    msg: Message, msgdata: MutableMapping[str, Any], services: Services
+) -> Arrival:
+    trust = services.settings.trust
+    # The rule `approved` has removed the moderator's password from the text.
+    approved = "approved" in msgdata.get("rule_hits", ())
+    arrival = take_voucher(msg, services.secret, body_may_differ=approved)
+    if arrival is not None:
+        return arrival
+    if msgdata.get("fromusenet"):
+        # No server of ours has looked at news and removed foreign fields.
+        trust = Trust(trust.authserv_id)
+    message = read_message(as_received(msg))
+    answers = services.resolver.fetch(names_to_look_up(message, trust))
+    judged = judge(message, answers, trust)
+    remove_forgeries(msg, services.settings.trust)
+    write_verdict(msg, judged, trust)
+    return judged.arrival

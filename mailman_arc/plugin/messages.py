@@ -1,0 +1,112 @@
+"""Mailman's Message and the octets on the wire.
+
+The standard library's generator folds long header fields anew and smtplib's
+use of it puts ">" before lines beginning with "From ", both of which break
+signatures.  Here a message is written as it is held: fields keep their
+folding, lines are never changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from email.generator import BytesGenerator
+from email.header import Header
+from email.message import Message
+from io import BytesIO
+from typing import Any
+
+from mailman_arc.mailauth.message import to_crlf
+
+
+# Removed when a message is sent (RFC 5322 §3.6.3), as smtplib does.
+HIDDEN_RECIPIENTS = frozenset(("bcc", "resent-bcc"))
+# What Mailman adds on the way from the door to the pipeline.
+ADDED_ON_ARRIVAL = frozenset(("message-id-hash", "x-message-id-hash", "x-mailfrom"))
+
+_LINE_BREAK = re.compile(rb"(?:\r\n|\r|\n)[ \t]*")
+
+
+def to_octets(msg: Message, without: Container[str] = HIDDEN_RECIPIENTS) -> bytes:
+    """Write a message with CRLF line ends, nothing folded, nothing mangled.
+
+    Top-level fields whose lower-case name is in `without` are left out.  The
+    message is not changed.  Raises what the standard library raises for
+    messages it cannot write.
+    """
+    buffer = BytesIO()
+    _PlainGenerator(buffer, without).flatten(msg, unixfrom=False, linesep="\r\n")
+    return to_crlf(buffer.getvalue())
+
+
+def put_on_top(msg: Message, name: str, value: str) -> None:
+    """Add a field above all others; the others stay exactly as they are.
+
+    Going through the public methods would decode raw 8-bit fields.
+    """
+    msg._headers.insert(0, (name, value))  # type: ignore[attr-defined]
+
+
+def remove_at(msg: Message, doomed: Container[int]) -> None:
+    """Remove the fields at these positions, counted from the top."""
+    msg._headers[:] = [  # type: ignore[attr-defined]
+        field
+        for position, field in enumerate(msg.raw_items())
+        if position not in doomed
+    ]
+
+
+def value_octets(value: object) -> bytes:
+    """The octets of a field value as held in a message."""
+    if isinstance(value, str):
+        try:
+            return value.encode("ascii", "surrogateescape")
+        except UnicodeEncodeError:
+            pass  # text that a handler put there, to be encoded (RFC 2047)
+    encodable = value if isinstance(value, Header) else Header(str(value), "utf-8")
+    return encodable.encode(maxlinelen=0).encode("ascii", "surrogateescape")
+
+
+class _PlainGenerator(BytesGenerator):
+    """Writes fields and lines as they are.
+
+    The base class makes one generator for each part with `type(self)(buffer)`;
+    those leave nothing out.
+    """
+
+    def __init__(
+        self,
+        buffer: BytesIO,
+        without: Container[str] = (),
+        *,
+        policy: object = None,
+    ) -> None:
+        super().__init__(buffer, mangle_from_=False, policy=policy)  # type: ignore[call-overload]
+        self._without = without
+
+    def clone(self, fp: Any) -> _PlainGenerator:
+        return type(self)(fp, policy=self.policy)
+
+    @property
+    def _current(self) -> BytesIO:
+        """Where the base class writes for the moment."""
+        return self._fp  # type: ignore[attr-defined]
+
+    def _write_headers(self, msg: Message) -> None:
+        for name, value in msg.raw_items():
+            if name.lower() not in self._without:
+                self._current.write(_field(name, value))
+        self._current.write(b"\r\n")
+
+
+def _field(name: str, value: object) -> bytes:
+    octets = value_octets(value)
+    if b"\n" in octets or b"\r" in octets:
+        octets = _LINE_BREAK.sub(_as_fold, octets)
+    return name.encode("ascii", "surrogateescape") + b": " + octets + b"\r\n"
+
+
+def _as_fold(found: re.Match[bytes]) -> bytes:
+    """Keep a fold, and make a fold of a line break that is none."""
+    white_space = found[0].lstrip(b"\r\n")
+    return b"\r\n" + (white_space or b" ")

@@ -1,0 +1,84 @@
+"""What is done and checked when Mailman starts."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from lazr.config import as_boolean
+from mailman.config import config
+
+from mailman_arc.plugin import wiring
+
+
+HANDLER = "arc-authenticate"
+MAILMANS_OWN = "validate-authenticity"  # the handler ours stands in for
+PIPELINES = ("default-posting-pipeline", "default-owner-pipeline")
+DELIVERY = "mailman_arc.plugin.delivery.deliver"
+DOOR = "mailman_arc.plugin.door.ArcLMTPRunner"
+
+_log = logging.getLogger("mailman.plugins.arc")
+
+
+def place_handler() -> None:
+    """Put our handler first in the pipelines that lists use by default.
+
+    The pipelines exist and the handlers are known by now, so nothing can be
+    missing that Mailman then fails to start without.
+    """
+    handler = config.handlers.get(HANDLER)
+    if handler is None:
+        _log.error(
+            "posts are neither judged nor sealed: the handler %r was not found; "
+            "[plugin.%s] in mailman.cfg needs the line "
+            "'component_package: mailman_arc.plugin'",
+            HANDLER,
+            wiring.section(),
+        )
+        return
+    for name in PIPELINES:
+        handlers = getattr(config.pipelines.get(name), "_handlers", None)
+        if handlers is None:
+            _log.error("posts are not judged: there is no pipeline %r to use", name)
+        elif handler not in handlers:
+            handlers[:] = [handler, *(h for h in handlers if h.name != MAILMANS_OWN)]
+
+
+def report_configuration() -> None:
+    """Say in the log what in mailman.cfg keeps the plugin from working.
+
+    Every process loads the plugin; only the one that starts the others speaks.
+    """
+    if Path(sys.argv[0]).name != "master":
+        return
+    if as_boolean(config.ARC.enabled):
+        _log.error(
+            "Mailman's own ARC is enabled too ([ARC] enabled: yes); posts would be "
+            "sealed twice, so it is left out; set it to 'no'"
+        )
+    if config.mta.outgoing != DELIVERY:
+        _log.error(
+            "posts are not sealed: mailman.cfg needs 'outgoing: %s' in [mta]", DELIVERY
+        )
+    if _runner_class("lmtp") != DOOR:
+        _log.warning(
+            "posts are judged late, in the pipeline and not from their original "
+            "octets: mailman.cfg has no 'class: %s' in [runner.lmtp]",
+            DOOR,
+        )
+    services = wiring.services()
+    if services is not None and services.identity is not None:
+        identity = services.identity
+        _log.info(
+            "sealing as %s with selector %s (%s, %d bits)",
+            identity.domain,
+            identity.selector,
+            identity.key.algorithm,
+            identity.key.bits,
+        )
+
+
+def _runner_class(name: str) -> Any:
+    return getattr(getattr(config, f"runner.{name}", None), "class", None)

@@ -1,0 +1,149 @@
+"""What is kept of a post's arrival until it leaves, days later perhaps.
+
+An `Arrival` travels with the post as text.  Inside the post it is vouched for
+with a keyed hash over itself and the content it was made for, so that nobody
+outside can write one and none can be moved to another post.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from dataclasses import asdict, dataclass
+
+from mailman_arc.mailauth.arc.chain import chain_digest
+from mailman_arc.mailauth.arc.verify import ChainStatus
+from mailman_arc.mailauth.authres_writer import format_results
+from mailman_arc.mailauth.canonical import canonical_field
+from mailman_arc.mailauth.errors import MalformedField
+from mailman_arc.mailauth.message import WireMessage
+from mailman_arc.policy.inbound import Authentication
+from mailman_arc.policy.report import site_results, summary
+
+
+# Fields that say who wrote what to whom; with the body they are the content a
+# verdict is bound to.  Mailman's rules change others before the pipeline.
+BOUND_FIELDS = (b"from", b"to", b"cc", b"subject", b"date", b"message-id")
+
+_LINE = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The part of the verdict that the seal needs; built-in types only."""
+
+    status: str  # ChainStatus, or "" when the DNS did not let us judge
+    results: str  # value of the ARC-Authentication-Results behind "i=N;"
+    summary: str  # for the log
+    chain: str  # fingerprint of the ARC fields on arrival
+    judged_at: int  # seconds since 1970
+
+    @property
+    def chain_status(self) -> ChainStatus | None:
+        """The status to attest, or None when it could not be judged."""
+        return ChainStatus(self.status) if self.status else None
+
+
+def remember(
+    found: Authentication, message: WireMessage, authserv_id: str, now: int
+) -> Arrival:
+    """Keep what the seal will need of an authentication."""
+    return Arrival(
+        status=found.chain_status or "",
+        results=format_results(authserv_id, site_results(found)).decode(),
+        summary=summary(found),
+        chain=chain_digest(message),
+        judged_at=now,
+    )
+
+
+def format_arrival(arrival: Arrival) -> str:
+    """The arrival as one line of ASCII."""
+    return json.dumps(asdict(arrival), separators=(",", ":"))
+
+
+def parse_arrival(text: str) -> Arrival:
+    """Read what `format_arrival` wrote; raises `MalformedField`."""
+    try:
+        values = json.loads(text)
+        arrival = Arrival(
+            status=str(values["status"]),
+            results=str(values["results"]),
+            summary=str(values["summary"]),
+            chain=str(values["chain"]),
+            judged_at=int(values["judged_at"]),
+        )
+        _ = arrival.chain_status
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise MalformedField("not an arrival record") from error
+    return arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Two fingerprints of a post as Mailman holds it."""
+
+    header: bytes
+    body: bytes
+
+
+def bind(message: WireMessage) -> Binding:
+    """Fingerprint the content a verdict is about."""
+    header = hashlib.sha256()
+    for name in BOUND_FIELDS:
+        for field in message.named(name):
+            header.update(canonical_field(field, "relaxed") + b"\n")
+    return Binding(header.digest(), hashlib.sha256(message.body).digest())
+
+
+def vouch(arrival: Arrival, binding: Binding, secret: bytes) -> str:
+    """The arrival as a field value that only the holder of `secret` can make.
+
+    Folded with LF and one space, without a final line end.
+    """
+    record = format_arrival(arrival).encode()
+    octets = (
+        _mac(secret, b"header", binding.header, record)
+        + _mac(secret, b"body", binding.header + binding.body, record)
+        + record
+    )
+    text = base64.b64encode(octets).decode()
+    return "\n ".join(
+        text[start : start + _LINE] for start in range(0, len(text), _LINE)
+    )
+
+
+def vouched_arrival(
+    text: str, binding: Binding, secret: bytes, *, body_may_differ: bool = False
+) -> Arrival:
+    """Read a vouched arrival; raises `MalformedField` unless it is genuine.
+
+    `body_may_differ` is for posts whose body Mailman itself has changed before
+    the pipeline: it takes a line with the moderator's password out.
+    """
+    try:
+        octets = base64.b64decode("".join(text.split()), validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise MalformedField("not a vouched arrival") from error
+    size = hashlib.sha256().digest_size
+    header_mac, body_mac, record = (
+        octets[:size],
+        octets[size : 2 * size],
+        octets[2 * size :],
+    )
+    good = hmac.compare_digest(
+        header_mac, _mac(secret, b"header", binding.header, record)
+    )
+    whole = hmac.compare_digest(
+        body_mac, _mac(secret, b"body", binding.header + binding.body, record)
+    )
+    if not good or not (whole or body_may_differ):
+        raise MalformedField("the arrival record was not made here for this post")
+    return parse_arrival(record.decode("utf-8", "replace"))
+
+
+def _mac(secret: bytes, purpose: bytes, bound: bytes, record: bytes) -> bytes:
+    return hmac.digest(secret, purpose + b"\0" + bound + record, "sha256")

@@ -1,0 +1,112 @@
+"""Authenticate a post as it arrived.
+
+Three steps for DKIM, ARC and DMARC together: name what has to be looked up,
+have it fetched in one batch, judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mailman_arc.mailauth import dkim
+from mailman_arc.mailauth.answers import Answers
+from mailman_arc.mailauth.arc import verify
+from mailman_arc.mailauth.arc.verify import ChainStatus, ChainVerdict
+from mailman_arc.mailauth.author import find_author
+from mailman_arc.mailauth.authres import AuthenticationResults
+from mailman_arc.mailauth.canonical import BodyHashes
+from mailman_arc.mailauth.dkim import DkimVerdict
+from mailman_arc.mailauth.dmarc import (
+    DmarcVerdict,
+    Identifier,
+    evaluate_dmarc,
+    names_to_look_up as dmarc_names,
+)
+from mailman_arc.mailauth.domains import parse_domain
+from mailman_arc.mailauth.errors import MalformedField
+from mailman_arc.mailauth.message import WireMessage
+from mailman_arc.mailauth.results import Result
+from mailman_arc.policy.trust import Trust, believed_results
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """All that was found about a post on arrival."""
+
+    dkim: tuple[DkimVerdict, ...]
+    arc: ChainVerdict
+    dmarc: DmarcVerdict
+    believed: tuple[AuthenticationResults, ...]  # what trusted servers said
+
+    @property
+    def chain_status(self) -> ChainStatus | None:
+        """The status to attest, or None when the DNS did not let us judge.
+
+        A trusted server saw the post before us: where it judged and we could
+        not, its word stands; where both did, the worse one (RFC 8617 §5.1).
+        """
+        said = {
+            method.result
+            for results in self.believed
+            for method in results.methods
+            if method.method == "arc"
+        }
+        if self.arc.is_unjudged:
+            if "fail" in said:
+                return ChainStatus.FAIL
+            return ChainStatus.PASS if "pass" in said else None
+        if self.arc.status is ChainStatus.PASS and "fail" in said:
+            return ChainStatus.FAIL
+        return self.arc.status
+
+
+def names_to_look_up(message: WireMessage, trust: Trust) -> set[str]:
+    """Every DNS name that `authenticate` may want to read."""
+    author_domain = find_author(message).domain
+    names = dkim.key_names(message, author_domain) | verify.key_names(message)
+    if author_domain is not None:
+        signers = dkim.signing_domains(message, author_domain)
+        senders = [each.domain for each in _spf(believed_results(message, trust))]
+        names |= dmarc_names(author_domain, [*signers, *senders])
+    return names
+
+
+def authenticate(
+    message: WireMessage, answers: Answers, now: int, trust: Trust
+) -> Authentication:
+    """Judge a post from its original octets; `now` in seconds since 1970.
+
+    Any message and any answers give a verdict, never an exception.
+    """
+    author = find_author(message)
+    bodies = BodyHashes(message.body)
+    signatures = dkim.verify_dkim(message, author.domain, answers, now, bodies)
+    chain = verify.verify_chain(message, answers, now, bodies)
+    believed = believed_results(message, trust)
+    identifiers = [
+        Identifier("dkim", verdict.signing_domain, verdict.result)
+        for verdict in signatures
+        if verdict.is_complete and verdict.signing_domain is not None
+    ]
+    verdict = evaluate_dmarc(author, [*identifiers, *_spf(believed)], answers)
+    return Authentication(signatures, chain, verdict, believed)
+
+
+def _spf(believed: Iterable[AuthenticationResults]) -> list[Identifier]:
+    """What trusted servers say of the envelope sender (RFC 9989 §4.4.2).
+
+    Only MAIL FROM counts; HELO alone identifies nobody.
+    """
+    identifiers = []
+    for results in believed:
+        for method in results.methods:
+            mail_from = method.get("smtp", "mailfrom")
+            if method.method != "spf" or not mail_from:
+                continue
+            try:
+                domain = parse_domain(mail_from.rpartition("@")[2])
+                identifiers.append(Identifier("spf", domain, Result(method.result)))
+            except (MalformedField, ValueError):
+                continue
+    return identifiers

@@ -1,0 +1,85 @@
+"""Whether and how to seal what is about to leave (RFC 8617 §5.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailman_arc.mailauth.arc.chain import (
+    MAX_INSTANCE,
+    chain_digest,
+    read_chain,
+)
+from mailman_arc.mailauth.arc.seal import (
+    Sealing,
+    SealingIdentity,
+    prove_newest_set,
+    seal,
+)
+from mailman_arc.mailauth.arc.verify import ChainStatus
+from mailman_arc.mailauth.message import read_message
+from mailman_arc.policy.arrival import Arrival
+
+
+class Unsealed(StrEnum):
+    """Why a copy leaves without our seal."""
+
+    NOT_A_POST = "not a post (digest or notice)"
+    NO_VERDICT = "nothing was recorded on arrival"
+    NO_RECIPIENTS = "no recipients"
+    SETTINGS = "settings are unusable"
+    NO_KEY = "no usable key"
+    ANONYMOUS = "anonymous list"
+    CHAIN_UNJUDGED = "chain could not be judged: DNS did not answer"
+    CHAIN_ENDED = "chain already failed before us"
+    CHAIN_FULL = "chain has 50 sets"
+    CHAIN_UNREADABLE = "chain has no readable instance"
+    CHAIN_ALTERED = "ARC fields changed since arrival"
+    ENVELOPE = "recipient address is not ASCII"
+    PROOF = "proof failed"
+    ERROR = "internal error"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The octets to send, and what was done to them.
+
+    `instance` and `status` describe our set; they are None, and `unsealed`
+    says why, when there is none.
+    """
+
+    octets: bytes
+    unsealed: Unsealed | None
+    instance: int | None = None
+    status: ChainStatus | None = None
+    detail: str = ""
+
+
+def seal_octets(
+    octets: bytes, arrival: Arrival, identity: SealingIdentity, now: int
+) -> Outgoing:
+    """Put our set on top of the final octets of a copy, and prove it.
+
+    The set says what was true on arrival and covers what is leaving.  A copy
+    that must not or cannot be sealed comes back as it is, with the reason.
+    """
+    message = read_message(octets)
+    if chain_digest(message) != arrival.chain:
+        return Outgoing(octets, Unsealed.CHAIN_ALTERED)
+    status = arrival.chain_status
+    if status is None:
+        return Outgoing(octets, Unsealed.CHAIN_UNJUDGED)
+    chain = read_chain(message)
+    if chain.ended:
+        return Outgoing(octets, Unsealed.CHAIN_ENDED)
+    if chain.highest >= MAX_INSTANCE:
+        return Outgoing(octets, Unsealed.CHAIN_FULL)
+    if status is ChainStatus.FAIL and not chain.highest:
+        return Outgoing(octets, Unsealed.CHAIN_UNREADABLE)
+    sealing = Sealing(status, arrival.results.encode(), now)
+    fields = seal(message, chain, sealing, identity)
+    sealed = b"".join(field.raw + b"\r\n" for field in fields) + octets
+    problem = prove_newest_set(read_message(sealed), identity.key.verifying_key)
+    if problem is not None:
+        return Outgoing(octets, Unsealed.PROOF, detail=str(problem))
+    return Outgoing(sealed, None, chain.highest + 1, status)

@@ -1,0 +1,156 @@
+"""Put what was found about a post into the words of RFC 8601.
+
+Two texts: our Authentication-Results field, which has our results, and the
+ARC-Authentication-Results, which has those of the whole site (RFC 8617 §4.1.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailman_arc.mailauth.arc.verify import ChainStatus, ChainVerdict
+from mailman_arc.mailauth.authres import MethodResult, Property
+from mailman_arc.mailauth.dkim import DkimVerdict
+from mailman_arc.mailauth.dmarc import DmarcVerdict
+from mailman_arc.mailauth.results import Result
+from mailman_arc.policy.inbound import Authentication
+
+
+SIGNATURE_START = 8  # characters of b= that tell signatures apart (RFC 6008 §4)
+
+
+def own_results(found: Authentication) -> list[MethodResult]:
+    """What we found ourselves: arc, each DKIM signature, dmarc."""
+    return [
+        _arc_result(found.arc, found.arc.status),
+        *_dkim_results(found.dkim),
+        _dmarc_result(found.dmarc),
+    ]
+
+
+def site_results(found: Authentication) -> list[MethodResult]:
+    """What the site found: trusted servers' results, and ours where they have none.
+
+    A trusted server saw the post before us, so its word stands; there is one
+    `arc` result, the one that is attested, and one for each DKIM signature.
+    """
+    status = found.chain_status or ChainStatus.FAIL
+    theirs = [
+        method
+        for results in found.believed
+        for method in results.methods
+        if method.method != "arc"
+    ]
+    methods = {method.method for method in theirs}
+    ours = [
+        result
+        for result in own_results(found)[1:]
+        if not _is_told(result, theirs, methods)
+    ]
+    return [_arc_result(found.arc, status), *theirs, *ours]
+
+
+def summary(found: Authentication) -> str:
+    """One line for the log: `arc=none dkim=pass,fail dmarc=pass`."""
+    signatures = ",".join(str(each.result) for each in found.dkim) or "none"
+    status = found.chain_status or "unjudged"
+    return f"arc={status} dkim={signatures} dmarc={found.dmarc.result}"
+
+
+def _is_told(
+    ours: MethodResult, theirs: Sequence[MethodResult], methods: set[str]
+) -> bool:
+    """Tell whether a trusted server has reported on the same thing."""
+    if ours.method != "dkim" or ours.result == Result.NONE:
+        return ours.method in methods
+    start = ours.get("header", "b")
+    domain, selector = ours.get("header", "d"), ours.get("header", "s")
+    for result in theirs:
+        if result.method != "dkim":
+            continue
+        their_start = result.get("header", "b")
+        if their_start and start:
+            if their_start.startswith(start) or start.startswith(their_start):
+                return True
+        elif result.get("header", "d") == domain and (
+            result.get("header", "s") in (None, selector)
+        ):
+            return True
+    return False
+
+
+def _arc_result(verdict: ChainVerdict, status: ChainStatus) -> MethodResult:
+    comment = None
+    if verdict.reason is not None:
+        where = f"i={verdict.instance}: " if verdict.instance else ""
+        comment = f"{where}{verdict.reason}"
+    properties: tuple[Property, ...] = ()
+    if status is ChainStatus.PASS and verdict.status is ChainStatus.PASS:
+        properties = (Property("header", "oldest-pass", str(verdict.oldest_pass)),)
+    return MethodResult("arc", status, properties=properties, comment=comment)
+
+
+def _dkim_results(verdicts: Sequence[DkimVerdict]) -> list[MethodResult]:
+    if not verdicts:
+        return [MethodResult("dkim", Result.NONE)]
+    length = _telling_length([each.signature_start or "" for each in verdicts])
+    return [_dkim_result(each, length) for each in verdicts]
+
+
+def _dkim_result(verdict: DkimVerdict, length: int) -> MethodResult:
+    start = verdict.signature_start
+    values = (
+        ("d", verdict.signing_domain),
+        ("s", verdict.selector),
+        ("a", verdict.algorithm),
+        ("b", start[:length] if start else None),
+    )
+    comment = str(verdict.reason) if verdict.reason else None
+    if verdict.testing:
+        comment = f"{comment}, test mode" if comment else "test mode"
+    return MethodResult(
+        "dkim",
+        verdict.result,
+        properties=tuple(
+            Property("header", name, text) for name, text in values if text
+        ),
+        comment=comment,
+    )
+
+
+def _telling_length(texts: Sequence[str]) -> int:
+    """How many characters tell the signatures apart, at least eight."""
+    length = SIGNATURE_START
+    longest = max(map(len, texts), default=0)
+    while length < longest and len({each[:length] for each in texts}) < len(set(texts)):
+        length *= 2
+    return length
+
+
+def _dmarc_result(verdict: DmarcVerdict) -> MethodResult:
+    properties = []
+    if verdict.author_domain is not None:
+        properties.append(Property("header", "from", verdict.author_domain))
+    if verdict.policy is not None:
+        properties.append(Property("policy", "dmarc", verdict.policy))
+    return MethodResult(
+        "dmarc",
+        verdict.result,
+        properties=tuple(properties),
+        comment=_dmarc_comment(verdict),
+    )
+
+
+def _dmarc_comment(verdict: DmarcVerdict) -> str | None:
+    """What the domain owner has published, or why there is no answer."""
+    if verdict.result in (Result.TEMPERROR, Result.PERMERROR):
+        return verdict.reason.replace("-", " ") if verdict.reason else None
+    record = verdict.record
+    if record is None:
+        return None
+    published = (
+        ("p", record.policy),
+        ("sp", record.subdomain_policy),
+        ("np", record.nonexistent_policy),
+    )
+    return " ".join(f"{tag}={policy}" for tag, policy in published if policy)

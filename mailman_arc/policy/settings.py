@@ -1,0 +1,189 @@
+"""Every setting, declared once: name, type, default, help.
+
+Whoever reads settings (the configuration file today) loops over `SETTINGS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+
+from mailman_arc.mailauth.domains import parse_domain
+from mailman_arc.mailauth.errors import MalformedField
+from mailman_arc.policy.trust import Trust
+
+
+_YES = frozenset(("yes", "true", "on", "1", "y", "t", "enabled"))
+_NO = frozenset(("no", "false", "off", "0", "n", "f", "disabled"))
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used; the text says which, why, and what would do."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """The effective settings of the site; the help is in `SETTINGS`."""
+
+    authserv_id: str = ""
+    trusted_authserv_ids: tuple[str, ...] = ()
+    domain: str = ""
+    selector: str = ""
+    key_file: str = ""
+    require_safe_keys: bool = True
+    nameservers: tuple[str, ...] = ()
+    nameserver_port: int = 53
+    dns_timeout: float = 3.0
+    dns_deadline: float = 10.0
+    dns_cache_size: int = 4096
+    test_keys: str = ""
+
+    @property
+    def trust(self) -> Trust:
+        """Whose Authentication-Results are believed."""
+        return Trust(self.authserv_id, frozenset(self.trusted_authserv_ids))
+
+    @property
+    def missing_for_sealing(self) -> tuple[str, ...]:
+        """The names of settings without which nothing can be sealed."""
+        needed = ("domain", "selector", "key_file")
+        return tuple(name for name in needed if not getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one setting is written, and what it means."""
+
+    name: str
+    parse: Callable[[str], object]
+    help: str
+
+
+def parse_settings(values: Mapping[str, str]) -> SiteSettings:
+    """Turn written values into settings; raises `SettingError`.
+
+    Without `authserv_id`, the sealing domain names the site (RFC 8601 §2.5).
+    """
+    known = {setting.name: setting for setting in SETTINGS}
+    parsed: dict[str, object] = {}
+    for name, text in values.items():
+        if name not in known:
+            raise SettingError(name, f"there is no such setting; known: {_names()}")
+        try:
+            parsed[name] = known[name].parse(text.strip())
+        except ValueError as error:
+            raise SettingError(name, str(error)) from error
+    if not parsed.get("authserv_id"):
+        parsed["authserv_id"] = parsed.get("domain", "")
+    if not parsed["authserv_id"]:
+        raise SettingError(
+            "authserv_id", "has no value; give your mail domain, such as example.org"
+        )
+    return SiteSettings(**parsed)  # type: ignore[arg-type]  # types are in SETTINGS
+
+
+def parse_boolean(text: str) -> bool:
+    """Read yes or no in any usual spelling; raises `ValueError`."""
+    word = text.lower()
+    if word in _YES or word in _NO:
+        return word in _YES
+    raise ValueError(f"{text!r} is neither yes nor no")
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _domain(text: str) -> str:
+    try:
+        return parse_domain(text) if text else ""
+    except MalformedField as error:
+        raise ValueError(f"{text!r} is not a domain name") from error
+
+
+def _authserv_id(text: str) -> str:
+    if any(character.isspace() or character in '();"' for character in text):
+        raise ValueError(f"{text!r} is not an authserv-id; it is one word")
+    return text
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not number:
+        raise ValueError(f"{text!r} is not a whole number above zero")
+    return number
+
+
+def _port(text: str) -> int:
+    number = _positive(text)
+    if number > 65535:
+        raise ValueError(f"{text!r} is not a port, which is at most 65535")
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 600:
+        raise ValueError(f"{text!r} is not a number of seconds between 0 and 600")
+    return seconds
+
+
+def _names() -> str:
+    return ", ".join(setting.name for setting in SETTINGS)
+
+
+SETTINGS = (
+    Setting(
+        "authserv_id",
+        _authserv_id,
+        "The name under which this site reports results (RFC 8601 §2.5); "
+        "default: the sealing domain.",
+    ),
+    Setting(
+        "trusted_authserv_ids",
+        _words,
+        "Servers of this site whose Authentication-Results fields are believed. "
+        "They must remove such fields from mail that comes from outside.",
+    ),
+    Setting("domain", _domain, "The domain that seals: d= of seals and signatures."),
+    Setting("selector", _domain, "The name of the key below _domainkey: s=."),
+    Setting("key_file", _text, "The private key, in PEM, RSA or Ed25519."),
+    Setting(
+        "require_safe_keys",
+        parse_boolean,
+        "Refuse a key file that other users of the machine can read or change.",
+    ),
+    Setting(
+        "nameservers",
+        _words,
+        "Addresses of the name servers to ask; default: those of the system.",
+    ),
+    Setting("nameserver_port", _port, "The port of these name servers."),
+    Setting("dns_timeout", _seconds, "How long to wait for one DNS answer, seconds."),
+    Setting(
+        "dns_deadline",
+        _seconds,
+        "How long all look-ups of one post may take together, seconds.",
+    ),
+    Setting("dns_cache_size", _positive, "How many DNS answers to remember."),
+    Setting(
+        "test_keys",
+        _text,
+        "A zone file that answers instead of the DNS, for tests only.",
+    ),
+)
+
+if {each.name for each in SETTINGS} != {each.name for each in fields(SiteSettings)}:
+    raise AssertionError("SETTINGS and SiteSettings name different settings")
