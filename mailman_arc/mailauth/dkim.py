@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field as dataclass_field
+from dataclasses import dataclass
 
 from mailman_arc.mailauth.answers import Answers
 from mailman_arc.mailauth.canonical import BodyHashes
@@ -49,12 +49,13 @@ class DkimVerdict:
 
     result: Result
     reason: Reason | None
-    signing_domain: str | None = None  # d=; A-labels if it is a domain name
+    signing_domain: str | None = None  # d=; A-labels when `is_complete`
     selector: str | None = None  # s=
     algorithm: str | None = None  # a=
     signature_start: str | None = None  # b= without white space
     bits: int | None = None  # of the key
     testing: bool = False  # the key says t=y
+    is_complete: bool = False  # the field could be read and was tested
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,21 @@ class _Candidate:
     signature: Signature | None
     reason: Reason | None
     identifier_domain: str = ""  # of i=
-    rank: int = dataclass_field(default=0)
 
 
 def key_names(message: WireMessage, author_domain: str | None) -> set[str]:
     """The names of all keys that `verify_dkim` is going to ask for."""
     return {
         candidate.signature.key_name
+        for candidate in _candidates(message, author_domain)
+        if candidate.signature is not None
+    }
+
+
+def signing_domains(message: WireMessage, author_domain: str | None) -> set[str]:
+    """The domains that may turn out to have signed."""
+    return {
+        candidate.signature.signing_domain
         for candidate in _candidates(message, author_domain)
         if candidate.signature is not None
     }
@@ -180,4 +189,5 @@ def _verdict(candidate: _Candidate, checked: Checked) -> DkimVerdict:
         signature_start="".join(tags["b"].split()) if "b" in tags else None,
         bits=key.key.bits if key else None,
         testing=key.testing if key else False,
+        is_complete=signature is not None,
     )

@@ -8,14 +8,9 @@ from mailman_arc.mailauth.authres import (
     AuthenticationResults,
     claimed_authserv_id,
     normalize_authserv_id,
-    parse_authentication_results,
+    results_of,
 )
-from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import WireMessage
-
-
-FIELD_NAME = b"authentication-results"
-MAX_FIELDS = 50  # read of one post; each server on the way adds about one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +45,5 @@ class Trust:
 def believed_results(
     message: WireMessage, trust: Trust
 ) -> tuple[AuthenticationResults, ...]:
-    """The fields of trusted servers, from the top; what cannot be read is skipped."""
-    if not trust.trusted:
-        return ()
-    believed = []
-    for field in message.named(FIELD_NAME)[:MAX_FIELDS]:
-        claimed = claimed_authserv_id(field.value)
-        if claimed is None or not trust.is_trusted(claimed):
-            continue
-        try:
-            believed.append(parse_authentication_results(field.value))
-        except MalformedField:
-            continue
-    return tuple(believed)
+    """The fields of trusted servers, from the top."""
+    return results_of(message, trust.trusted)
