@@ -12,12 +12,8 @@ resolver opens one for every question and has no deadline for a batch.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import socket
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +27,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rdtypes.ANY.TXT
 
+from mailman_arc.adapters.answercache import AnswerCache
+from mailman_arc.adapters.serverline import ServerLine
 from mailman_arc.mailauth.answers import (
     Answers,
     LookupFailed,
@@ -49,7 +47,6 @@ MAX_ALIASES = 8  # questions for one name when servers leave CNAMEs to us
 MAX_TTL = 3600  # seconds; a revoked key shall not live on here for longer
 MAX_NEGATIVE_TTL = 300  # seconds; a key published late shall be seen soon
 FAILURE_TTL = 5  # seconds; a black hole shall not delay every post anew
-MAX_CACHED_OCTETS = 4096  # of one answer; the largest sensible key takes 1400
 UDP_PAYLOAD = 1232  # octets; passes unfragmented everywhere (DNS flag day 2020)
 
 _log = logging.getLogger(__name__)
@@ -89,7 +86,7 @@ class Resolver:
     ) -> None:
         self._options = options
         self._static: Answers = {} if static is None else static
-        self._cache = _Cache(options.cache_size, clock)
+        self._cache = AnswerCache(options.cache_size, clock)
         self._answering = ""  # the server that answered last, asked first
 
     def fetch(self, names: Iterable[str]) -> dict[str, TxtAnswer]:
@@ -192,39 +189,6 @@ def _read_nameservers(path: Path) -> tuple[str, ...]:
     return tuple(servers[:MAX_NAMESERVERS])
 
 
-class _Cache:
-    """The answers still good, those used least recently first; thread-safe."""
-
-    def __init__(self, size: int, clock: Callable[[], float]) -> None:
-        self._size = size
-        self._clock = clock
-        self._entries: OrderedDict[str, _Expiring] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, name: str) -> TxtAnswer | None:
-        with self._lock:
-            entry = self._entries.get(name)
-            if entry is None:
-                return None
-            answer, expires_at = entry
-            if expires_at <= self._clock():
-                del self._entries[name]
-                return None
-            self._entries.move_to_end(name)
-            return answer
-
-    def put(self, name: str, answer: TxtAnswer, seconds: float) -> None:
-        """Remember an answer for so many seconds, unless it is a huge one."""
-        texts = answer.texts if isinstance(answer, TxtRecords) else ()
-        if seconds <= 0 or sum(map(len, texts)) > MAX_CACHED_OCTETS:
-            return
-        with self._lock:
-            self._entries[name] = (answer, self._clock() + seconds)
-            self._entries.move_to_end(name)
-            while len(self._entries) > self._size:
-                self._entries.popitem(last=False)
-
-
 class _Unanswered(Exception):
     """No server could tell; the text says why."""
 
@@ -238,7 +202,7 @@ class _Batch:
         self._servers = servers
         self._ends_at = asyncio.get_running_loop().time() + options.deadline
         self._slots = asyncio.Semaphore(MAX_UNDER_WAY)
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, ServerLine] = {}
 
     async def look_up(self, name: str) -> _Expiring:
         """Give the answer for a name and the seconds that it may be kept."""
@@ -311,82 +275,10 @@ class _Batch:
             raise _Unanswered(f"{server} did not reply to a query")
         return reply
 
-    def _line_to(self, server: str) -> _Line:
+    def _line_to(self, server: str) -> ServerLine:
         if server not in self._lines:
-            self._lines[server] = _Line(server, self._options.port)
+            self._lines[server] = ServerLine(server, self._options.port)
         return self._lines[server]
-
-
-class _Line:
-    """One UDP socket connected to one server, shared by a batch.
-
-    The kernel drops what comes from elsewhere and picks a port nobody can guess
-    (RFC 5452 §9.2); the random id and the question must match besides.
-    """
-
-    def __init__(self, server: str, port: int) -> None:
-        # A host name would have to be resolved first, by the very DNS.
-        version = ipaddress.ip_address(server).version
-        family = socket.AF_INET6 if version == 6 else socket.AF_INET
-        self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, _Waiting] = {}
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.setblocking(False)
-            self._socket.connect((server, port))
-        except OSError:
-            self._socket.close()
-            raise
-        self._loop.add_reader(self._socket, self._receive)
-
-    async def ask(self, query: dns.message.Message) -> dns.message.Message:
-        while query.id in self._waiting:
-            query.id = (query.id + 1) % 0x10000
-        waiting = _Waiting(query, self._loop.create_future())
-        self._waiting[query.id] = waiting
-        try:
-            await self._loop.sock_sendall(self._socket, query.to_wire())
-            return await waiting.reply
-        finally:
-            del self._waiting[query.id]
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
-
-    def _receive(self) -> None:
-        try:
-            wire = self._socket.recv(0x10000)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            # An ICMP message, say "port unreachable", concerns all of them.
-            for waiting in self._waiting.values():
-                if not waiting.reply.done():
-                    waiting.reply.set_exception(error)
-            return
-        waiting_for_it = self._waiting.get(int.from_bytes(wire[:2], "big"))
-        if waiting_for_it is not None:
-            waiting_for_it.take(wire)
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A question under way."""
-
-    query: dns.message.Message
-    reply: asyncio.Future[dns.message.Message]
-
-    def take(self, wire: bytes) -> None:
-        """Accept the reply to this question; drop all else, it may be forged."""
-        # What follows the question may be cut off anywhere if TC is set.
-        truncated = bool(int.from_bytes(wire[2:4], "big") & dns.flags.TC)
-        try:
-            reply = dns.message.from_wire(wire, question_only=truncated)
-        except (dns.exception.DNSException, ValueError, LookupError):
-            return
-        if self.query.is_response(reply) and not self.reply.done():
-            self.reply.set_result(reply)
 
 
 def _joined(answer: dns.rrset.RRset) -> TxtRecords:

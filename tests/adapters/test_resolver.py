@@ -11,9 +11,9 @@ import dns.flags
 import dns.message
 import pytest
 
+from mailman_arc.adapters.answercache import MAX_CACHED_OCTETS
 from mailman_arc.adapters.resolver import (
     FAILURE_TTL,
-    MAX_CACHED_OCTETS,
     MAX_NEGATIVE_TTL,
     MAX_ROUNDS,
     MAX_TTL,
