@@ -1,0 +1,1 @@
+"""The functions of the package, spoken to in lines of JSON."""
