@@ -49,7 +49,7 @@ MAX_NEGATIVE_TTL = 300  # seconds; a key published late shall be seen soon
 FAILURE_TTL = 5  # seconds; a black hole shall not delay every post anew
 UDP_PAYLOAD = 1232  # octets; passes unfragmented everywhere (DNS flag day 2020)
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("mailman.plugins.arc.dns")  # a child, so that it is kept
 
 _Expiring = tuple[TxtAnswer, float]
 

