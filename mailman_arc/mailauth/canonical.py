@@ -19,9 +19,10 @@ from mailman_arc.mailauth.message import Field
 Canonicalization = Literal["simple", "relaxed"]
 Octets = bytes | memoryview
 
+MAX_LENGTHS = 5  # different l= of one message; honest mail has one at most
+
 _SLICE = 1 << 16
 _CR = 0x0D
-_BARE_CR = re.compile(rb"\r(?!\n)")
 _WHITE_SPACE = re.compile(rb"[ \t]+")
 
 
@@ -64,11 +65,22 @@ class BodyHashes:
     _known: dict[tuple[str, int | None], BodyDigest] = field(default_factory=dict)
 
     def digest(self, how: Canonicalization, limit: int | None = None) -> BodyDigest:
-        """Hash the canonical body, or its first `limit` octets."""
+        """Hash the canonical body, or its first `limit` octets.
+
+        Beyond `MAX_LENGTHS` different limits the answer is a digest that
+        nothing matches: each costs a pass over the body.
+        """
         known = self._known.get((how, limit))
+        if known is None and limit is not None and self._is_asked_too_much():
+            return BodyDigest(b"", 0)
         if known is None:
             known = self._known[how, limit] = _digest(self.body, how, limit)
         return known
+
+    def _is_asked_too_much(self) -> bool:
+        return len([True for _, limit in self._known if limit is not None]) >= (
+            MAX_LENGTHS
+        )
 
 
 def _digest(body: bytes, how: Canonicalization, limit: int | None) -> BodyDigest:
@@ -127,5 +139,5 @@ def _end_of_content(body: bytes, ignored: bytes) -> int:
     tail = body[end:]
     if tail.count(b"\r") != tail.count(b"\n"):
         # A bare CR is content: it and what stands before it stays.
-        end += max(match.end() for match in _BARE_CR.finditer(tail))
+        end += tail.replace(b"\r\n", b"\n\n").rfind(b"\r") + 1
     return end

@@ -30,7 +30,6 @@ _RESULTS: Mapping[Reason, Result] = {
     Reason.VERSION: Result.NEUTRAL,
     Reason.UNKNOWN_ALGORITHM: Result.NEUTRAL,
     Reason.QUERY_METHOD: Result.NEUTRAL,
-    Reason.TOO_MANY: Result.NEUTRAL,
     Reason.EXPIRED: Result.FAIL,
     Reason.BODY_HASH: Result.FAIL,
     Reason.SIGNATURE: Result.FAIL,
@@ -95,8 +94,9 @@ def verify_dkim(
 ) -> tuple[DkimVerdict, ...]:
     """Judge each DKIM-Signature from the top; an unsigned post has none.
 
-    At most `MAX_SIGNATURES` are tested, those of `author_domain` before the
-    others, so that nobody can hide one behind a heap of false ones.
+    Of more than `MAX_SIGNATURES` only so many are looked at, those of
+    `author_domain` before the others, so that nobody can hide one behind a
+    heap of false ones.
     """
     return tuple(
         _judge(candidate, message, answers, now, bodies)

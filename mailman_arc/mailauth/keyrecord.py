@@ -59,7 +59,7 @@ def parse_key_record(text: bytes, algorithm: str) -> KeyRecord:
 
     Raises `MalformedField` with a `Reason`; `NO_KEY` if this is no key record.
     """
-    record = _parse_record(text, algorithm)
+    record = _read_record(text, algorithm)
     if isinstance(record, Reason):
         raise MalformedField(record)
     return record
@@ -71,7 +71,7 @@ def _judge_records(
     keys: list[KeyRecord] = []
     why = Reason.NO_KEY
     for text in texts:
-        record = _parse_record(text, algorithm)
+        record = _read_record(text, algorithm)
         if isinstance(record, KeyRecord):
             keys.append(record)
         elif why is Reason.NO_KEY:
@@ -79,11 +79,15 @@ def _judge_records(
     return tuple(keys[:MAX_KEYS]), why
 
 
+def _read_record(text: bytes, algorithm: str) -> KeyRecord | Reason:
+    if len(text) > MAX_RECORD_OCTETS:
+        return Reason.KEY_SYNTAX
+    return _parse_record(text, algorithm)
+
+
 # Parsing an RSA key costs more than verifying with it.
 @lru_cache(maxsize=_KNOWN_PARSED)
 def _parse_record(text: bytes, algorithm: str) -> KeyRecord | Reason:
-    if len(text) > MAX_RECORD_OCTETS:
-        return Reason.KEY_SYNTAX
     try:
         tags = parse_tag_list(text)
     except MalformedField:

@@ -21,7 +21,6 @@ class Reason(StrEnum):
     FROM_NOT_SIGNED = "From is not signed"
     EXPIRED = "expired"
     QUERY_METHOD = "unknown query method"
-    TOO_MANY = "too many signatures"
     # The key (RFC 6376 §6.1.2, RFC 8301, RFC 8463)
     KEY_UNAVAILABLE = "temporary DNS error"
     NO_KEY = "no key"

@@ -198,9 +198,12 @@ def _picked(signature: Signature, message: WireMessage) -> Iterator[Field]:
 
 def _key_place(tags: Mapping[str, str]) -> tuple[str, str]:
     try:
-        return parse_domain(tags["d"]), parse_domain(tags["s"])
+        domain, selector = parse_domain(tags["d"]), parse_domain(tags["s"])
     except MalformedField as error:
         raise MalformedField(Reason.DOMAIN) from error
+    if "." not in domain:  # RFC 6376 §3.5, d=: two labels at least
+        raise MalformedField(Reason.DOMAIN)
+    return domain, selector
 
 
 def _canonicalization(text: str) -> tuple[Canonicalization, Canonicalization]:

@@ -72,6 +72,7 @@ class _Run:
         self._copies = 0
         self._seals = 0
         self._seconds = 0.0
+        self._sealed_as = ""
         self._unsealed: list[str] = []
 
     def octets_for(self, msg: Message, envelope: Sequence[str]) -> bytes | None:
@@ -99,7 +100,8 @@ class _Run:
         """Write the one line about this post."""
         level = logging.INFO if self._is_post else logging.DEBUG
         if not self._copies:
-            self._unsealed.append(Unsealed.NO_RECIPIENTS)
+            begun = Unsealed.NOT_BEGUN if self._recipients else Unsealed.NO_RECIPIENTS
+            self._unsealed.append(begun)
         _log.log(
             level,
             "%s list=%s %s; %s; copies=%d seals=%d recipients=%d seconds=%.3f",
@@ -140,6 +142,7 @@ class _Run:
             outgoing = seal_octets(octets, self._arrival, identity, int(time.time()))
         if outgoing.unsealed is None:
             self._seals += 1
+            self._sealed_as = f"sealed i={outgoing.instance} cv={outgoing.status}"
         elif outgoing.unsealed is Unsealed.PROOF:
             _log.error("%s: %s", outgoing.unsealed, outgoing.detail)
         return outgoing
@@ -151,9 +154,7 @@ class _Run:
             self._unsealed.append(reason)
 
     def _outcome(self) -> str:
-        told = []
-        if self._seals and self._last is not None and self._last.instance:
-            told.append(f"sealed i={self._last.instance} cv={self._last.status}")
+        told = [self._sealed_as] if self._sealed_as else []
         if self._unsealed:
             told.append("not sealed: " + ", ".join(self._unsealed))
         return "; ".join(told)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from email.errors import HeaderParseError
 from email.generator import BytesGenerator
 from email.header import Header
 from email.message import Message
@@ -24,6 +25,7 @@ HIDDEN_RECIPIENTS = frozenset(("bcc", "resent-bcc"))
 # What Mailman adds on the way from the door to the pipeline.
 ADDED_ON_ARRIVAL = frozenset(("message-id-hash", "x-message-id-hash", "x-mailfrom"))
 
+_ENCODED_LINE = 72  # an encoded word has at most 75 characters (RFC 2047 §2)
 _LINE_BREAK = re.compile(rb"(?:\r\n|\r|\n)[ \t]*")
 
 
@@ -62,9 +64,17 @@ def value_octets(value: object) -> bytes:
         try:
             return value.encode("ascii", "surrogateescape")
         except UnicodeEncodeError:
-            pass  # text that a handler put there, to be encoded (RFC 2047)
-    encodable = value if isinstance(value, Header) else Header(str(value), "utf-8")
-    return encodable.encode(maxlinelen=0).encode("ascii", "surrogateescape")
+            # Text that a handler put there is encoded; raw octets may be in it.
+            octets = value.encode("utf-8", "surrogateescape")
+            value = Header(octets, "utf-8", errors="replace")
+    if isinstance(value, Header):
+        try:
+            return value.encode(maxlinelen=_ENCODED_LINE).encode(
+                "ascii", "surrogateescape"
+            )
+        except HeaderParseError:
+            pass  # a line break that would make another field
+    return str(value).encode("ascii", "replace")
 
 
 class _PlainGenerator(BytesGenerator):
@@ -92,11 +102,20 @@ class _PlainGenerator(BytesGenerator):
         """Where the base class writes for the moment."""
         return self._fp  # type: ignore[attr-defined]
 
+    def _handle_multipart(self, msg: Message) -> None:
+        # A multipart whose parts could not be told apart is held as text.
+        write = super()._handle_text if _is_text(msg) else super()._handle_multipart  # type: ignore[misc]
+        write(msg)
+
     def _write_headers(self, msg: Message) -> None:
         for name, value in msg.raw_items():
             if name.lower() not in self._without:
                 self._current.write(_field(name, value))
         self._current.write(b"\r\n")
+
+
+def _is_text(msg: Message) -> bool:
+    return isinstance(msg._payload, str)  # type: ignore[attr-defined]
 
 
 def _field(name: str, value: object) -> bytes:

@@ -31,11 +31,13 @@ def read_site_settings(configuration: str) -> SiteSettings:
             "name the file with the settings, such as /etc/mailman3/arc.cfg"
         )
     with ExitStack() as resources:
-        path = Path(str(expand_path(resources, configuration)))
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeError) as error:
-            raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+            path = Path(str(expand_path(resources, configuration)))
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, ImportError, ValueError, TypeError) as error:
+            raise ConfigurationError(
+                f"{configuration}: cannot be read: {error}"
+            ) from error
     return parse_site_settings(text, str(path))
 
 

@@ -77,7 +77,7 @@ def parse_arrival(text: str) -> Arrival:
             judged_at=int(values["judged_at"]),
         )
         _ = arrival.chain_status
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise MalformedField("not an arrival record") from error
     return arrival
 

@@ -27,6 +27,7 @@ class Unsealed(StrEnum):
     NOT_A_POST = "not a post (digest or notice)"
     NO_VERDICT = "nothing was recorded on arrival"
     NO_RECIPIENTS = "no recipients"
+    NOT_BEGUN = "delivery failed before the first copy"
     SETTINGS = "settings are unusable"
     NO_KEY = "no usable key"
     ANONYMOUS = "anonymous list"

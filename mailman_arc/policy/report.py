@@ -64,7 +64,7 @@ def _is_told(
     if ours.method != "dkim" or ours.result == Result.NONE:
         return ours.method in methods
     start = ours.get("header", "b")
-    domain, selector = ours.get("header", "d"), ours.get("header", "s")
+    signer = _signer(ours)
     for result in theirs:
         if result.method != "dkim":
             continue
@@ -72,16 +72,22 @@ def _is_told(
         if their_start and start:
             if their_start.startswith(start) or start.startswith(their_start):
                 return True
-        elif result.get("header", "d") == domain and (
-            result.get("header", "s") in (None, selector)
-        ):
+        elif _signer(result) in (signer, (signer[0], "")):
             return True
     return False
 
 
+def _signer(result: MethodResult) -> tuple[str, str]:
+    """Domain and selector of a dkim result, as far as it names them."""
+    domain = result.get("header", "d")
+    if domain is None:
+        domain = (result.get("header", "i") or "").rpartition("@")[2]
+    return domain.lower(), (result.get("header", "s") or "").lower()
+
+
 def _arc_result(verdict: ChainVerdict, status: ChainStatus) -> MethodResult:
     comment = None
-    if verdict.reason is not None:
+    if verdict.reason is not None and status is not ChainStatus.PASS:
         where = f"i={verdict.instance}: " if verdict.instance else ""
         comment = f"{where}{verdict.reason}"
     properties: tuple[Property, ...] = ()

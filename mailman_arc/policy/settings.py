@@ -17,6 +17,9 @@ _YES = frozenset(("yes", "true", "on", "1", "y", "t", "enabled"))
 _NO = frozenset(("no", "false", "off", "0", "n", "f", "disabled"))
 
 
+_MAX_DIGITS = 9
+
+
 class SettingError(ValueError):
     """A setting that cannot be used; the text says which, why, and what would do."""
 
@@ -111,13 +114,14 @@ def _domain(text: str) -> str:
 
 
 def _authserv_id(text: str) -> str:
-    if any(character.isspace() or character in '();"' for character in text):
+    if not text.isprintable() or any(each in ' ();"' for each in text):
         raise ValueError(f"{text!r} is not an authserv-id; it is one word")
     return text
 
 
 def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    number = int(text) if is_number else 0
     if not number:
         raise ValueError(f"{text!r} is not a whole number above zero")
     return number

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mailman_arc.mailauth.canonical import canonical_field
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import Field, WireMessage
 from mailman_arc.mailauth.reasons import Reason
@@ -104,12 +105,12 @@ def read_chain(message: WireMessage) -> Chain:
 def chain_digest(message: WireMessage) -> str:
     """A fingerprint of the ARC fields: equal as long as nobody touched them.
 
-    White space does not count, because relaxed canonicalisation forgives it.
+    What relaxed canonicalisation forgives does not count.
     """
     sha256 = hashlib.sha256()
     for name in ARC_FIELDS:
         for field in message.named(name):
-            sha256.update(name + b":" + b"".join(field.value.split()) + b"\n")
+            sha256.update(canonical_field(field, "relaxed") + b"\n")
     return sha256.hexdigest()
 
 

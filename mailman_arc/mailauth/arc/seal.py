@@ -91,11 +91,14 @@ def seal(
 
     `chain` is the chain as it stands in `message`.  With status `fail` the
     seal covers its own set only (RFC 8617 §5.1.2).  Raises `ValueError` when
-    nothing may be added: the chain has ended or is full.
+    nothing may be added, because the chain has ended or is full, and when the
+    status does not go with the chain.
     """
     instance = chain.highest + 1
     if chain.ended or instance > MAX_INSTANCE:
         raise ValueError("nothing may be added to this chain")
+    if not _goes_with(sealing.status, chain):
+        raise ValueError(f"a chain like this cannot be sealed cv={sealing.status}")
     results = make_field(
         b"ARC-Authentication-Results", b" i=%d;" % instance + sealing.results
     )
@@ -131,6 +134,16 @@ def prove_newest_set(message: WireMessage, key: VerifyingKey) -> Reason | None:
         covered = chain.sets
     good = key.verifies(parsed.signature_octets, seal_digests(covered)[-1])
     return None if good else Reason.SIGNATURE
+
+
+def _goes_with(status: ChainStatus, chain: Chain) -> bool:
+    match status:
+        case ChainStatus.NONE:
+            return chain.is_absent
+        case ChainStatus.PASS:
+            return bool(chain.sets)
+        case ChainStatus.FAIL:
+            return chain.highest > 0
 
 
 def _message_signature(

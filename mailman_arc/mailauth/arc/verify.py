@@ -178,7 +178,9 @@ def _check_message_signature(
     if mismatch and not signature.form_given:
         # Without c= the RFC says simple; sealers exist that meant relaxed.
         relaxed = as_relaxed(signature)
-        return check_signature(relaxed, message, bodies, answers, now).reason
+        second = check_signature(relaxed, message, bodies, answers, now).reason
+        # The reading that comes further is the one that was meant.
+        return checked.reason if second is Reason.BODY_HASH else second
     return checked.reason
 
 

@@ -21,6 +21,7 @@ from mailman_arc.plugin.reception import (
     RESULTS_FIELD,
     as_received,
     judge,
+    remove_forgeries,
     take_voucher,
     write_verdict,
 )
@@ -57,9 +58,20 @@ class Authenticate:
             if services is not None and ARRIVAL_KEY not in msgdata:
                 arrival = _arrival(msg, msgdata, services)
                 msgdata[ARRIVAL_KEY] = format_arrival(arrival)
-            if mlist.anonymous_list:
-                # Results name the author; cf. Mailman's `cleanse`.
-                del msg[RESULTS_FIELD]
+        with degrade("handler"):
+            _leave_no_falsehood(mlist, msg, msgdata)
+
+
+def _leave_no_falsehood(
+    mlist: Any, msg: Message, msgdata: MutableMapping[str, Any]
+) -> None:
+    """Remove results that are forged or that nobody is to see."""
+    if mlist.anonymous_list:
+        # Results name the author; cf. Mailman's `cleanse`.
+        del msg[RESULTS_FIELD]
+    services = wiring.services()
+    if services is not None and ARRIVAL_KEY not in msgdata:
+        remove_forgeries(msg, services.settings.trust)
 
 
 def _arrival(
