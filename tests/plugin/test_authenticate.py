@@ -1,0 +1,210 @@
+"""The handler at the head of the pipelines."""
+
+from __future__ import annotations
+
+import email
+from types import SimpleNamespace
+
+import pytest
+from mailman.email.message import Message
+from mailman.interfaces.handler import IHandler
+from mailman.utilities.email import add_message_hash
+from zope.interface.verify import verifyObject
+
+from mailman_arc.mailauth.message import read_message
+from mailman_arc.plugin import wiring
+from mailman_arc.plugin.handlers.authenticate import (
+    ARRIVAL_KEY,
+    SEEN_KEY,
+    Authenticate,
+)
+from mailman_arc.plugin.messages import to_octets
+from mailman_arc.plugin.reception import (
+    RESULTS_FIELD,
+    VOUCHER_FIELD,
+    attach_voucher,
+    judge,
+    write_verdict,
+)
+from mailman_arc.policy.arrival import Arrival, parse_arrival
+from tests.support.mail import POST, chain_of, changed, sign_dkim, whole_zone
+
+
+MLIST = SimpleNamespace(list_id="list.lists.example", anonymous_list=False)
+ANONYMOUS = SimpleNamespace(list_id="list.lists.example", anonymous_list=True)
+SIGNED = sign_dkim(changed(POST, b"Meeting", b"Gr\xfc\xdfe"))
+FORGED = b"Authentication-Results: lists.example; dkim=pass; dmarc=pass\r\n"
+TRUSTED = b"Authentication-Results: mx.lists.example; spf=pass\r\n"
+
+
+def parsed(octets: bytes) -> Message:
+    msg = email.message_from_bytes(octets, Message)
+    add_message_hash(msg)
+    msg["X-MailFrom"] = "ann@author.example"
+    return msg
+
+
+def from_the_door(octets: bytes, services) -> Message:
+    msg = parsed(octets)
+    trust = services.settings.trust
+    verdict = judge(read_message(octets), whole_zone(), trust)
+    write_verdict(msg, verdict, trust)
+    attach_voucher(msg, verdict.arrival, services.secret)
+    return msg
+
+
+def process(msg: Message, mlist=MLIST, **msgdata: object) -> dict[str, object]:
+    Authenticate().process(mlist, msg, msgdata)
+    return msgdata
+
+
+def arrival_in(msgdata: dict[str, object]) -> Arrival:
+    return parse_arrival(msgdata[ARRIVAL_KEY])
+
+
+def test_it_is_a_handler_of_mailman():
+    assert verifyObject(IHandler, Authenticate())
+
+
+def test_what_the_door_found_is_recorded_and_the_voucher_is_gone(services):
+    msg = from_the_door(chain_of(2), services)
+
+    msgdata = process(msg)
+
+    assert msgdata[SEEN_KEY] is True
+    assert arrival_in(msgdata).summary == "arc=pass dkim=none dmarc=none"
+    assert VOUCHER_FIELD not in msg
+    assert len(msg.get_all(RESULTS_FIELD)) == 1
+
+
+def test_a_post_that_came_past_the_door_is_judged_here(services):
+    msg = parsed(FORGED + SIGNED)
+
+    msgdata = process(msg)
+
+    assert arrival_in(msgdata).summary == "arc=none dkim=pass dmarc=none"
+    assert len(msg.get_all(RESULTS_FIELD)) == 1
+    assert "dkim=pass header.d=author.example" in " ".join(msg[RESULTS_FIELD].split())
+    assert to_octets(msg).partition(b"From: ")[2] in to_octets(parsed(SIGNED))
+
+
+def test_a_post_that_has_changed_since_the_door_is_judged_again(services):
+    msg = from_the_door(SIGNED, services)
+    msg.replace_header("From", "eve@author.example")
+
+    msgdata = process(msg)
+
+    assert arrival_in(msgdata).summary == "arc=none dkim=fail dmarc=none"
+    assert len(msg.get_all(RESULTS_FIELD)) == 1
+
+
+def test_a_body_from_which_mailman_took_a_password_may_differ(services):
+    msg = from_the_door(SIGNED, services)
+    msg.set_payload("Hello\n")
+
+    msgdata = process(msg, rule_hits=["approved"])
+
+    assert arrival_in(msgdata).summary == "arc=none dkim=pass dmarc=none"
+
+
+def test_a_body_may_not_differ_for_other_reasons(services):
+    msg = from_the_door(SIGNED, services)
+    msg.set_payload("Hello\n")
+
+    msgdata = process(msg, rule_hits=["member-moderation"])
+
+    assert arrival_in(msgdata).summary == "arc=none dkim=fail dmarc=none"
+
+
+def test_a_post_that_comes_by_again_keeps_its_record(services):
+    msg = from_the_door(SIGNED, services)
+    msgdata = process(msg)
+    first = msgdata[ARRIVAL_KEY]
+    msg.set_payload("Hello\n-- \nthe list\n")
+
+    again = process(msg, **msgdata)
+
+    assert again[ARRIVAL_KEY] == first
+
+
+def test_trusted_servers_are_believed(services):
+    msgdata = process(parsed(TRUSTED + SIGNED))
+
+    assert "spf=pass" in arrival_in(msgdata).results
+
+
+def test_trusted_servers_are_not_believed_in_news(services):
+    msgdata = process(parsed(TRUSTED + SIGNED), fromusenet=True)
+
+    assert "spf=pass" not in arrival_in(msgdata).results
+
+
+def test_a_field_with_our_trusted_name_is_a_forgery_in_news(install):
+    install(trusted_authserv_ids="lists.example")
+    msg = parsed(FORGED + SIGNED)
+
+    process(msg, fromusenet=True)
+
+    assert len(msg.get_all(RESULTS_FIELD)) == 1
+
+
+@pytest.mark.parametrize("door", [True, False])
+def test_on_an_anonymous_list_the_results_are_removed_and_recorded(door, services):
+    msg = from_the_door(SIGNED, services) if door else parsed(SIGNED)
+
+    msgdata = process(msg, ANONYMOUS)
+
+    assert RESULTS_FIELD not in msg
+    assert arrival_in(msgdata).summary == "arc=none dkim=pass dmarc=none"
+
+
+def test_without_settings_it_is_noted_that_this_is_a_post(install, mailman, files):
+    install()
+    wiring._wiring.services, wiring._wiring.failed = None, True
+
+    assert process(parsed(SIGNED)) == {SEEN_KEY: True}
+
+
+def test_without_the_plugin_nothing_is_done(disabled):
+    msg = parsed(FORGED + SIGNED)
+    before = to_octets(msg)
+
+    assert process(msg) == {}
+    assert to_octets(msg) == before
+
+
+def test_a_post_that_cannot_be_written_goes_on_without_a_record(services, log):
+    msg = parsed(POST)
+    msg.set_payload("gr\xfc\xdfe")
+
+    assert process(msg) == {SEEN_KEY: True}
+    assert log() == ["ERROR handler: unexpected error, going on without it"]
+
+
+def test_a_post_that_cannot_be_judged_does_not_keep_forged_results(services):
+    msg = parsed(FORGED + POST)
+    msg.set_payload("gr\xfc\xdfe")
+
+    process(msg)
+
+    assert RESULTS_FIELD not in msg
+
+
+def test_a_post_that_cannot_be_judged_on_an_anonymous_list_tells_nothing(services):
+    msg = parsed(TRUSTED + POST)
+    msg.set_payload("gr\xfc\xdfe")
+
+    process(msg, ANONYMOUS)
+
+    assert RESULTS_FIELD not in msg
+
+
+def test_without_a_secret_the_door_is_not_believed(tmp_path, services):
+    msg = from_the_door(SIGNED, services)
+    (tmp_path / "arc.secret").write_bytes(b"short")
+    del services.__dict__["secret"]
+    msg.set_payload("Hello\n")
+
+    msgdata = process(msg)
+
+    assert arrival_in(msgdata).summary == "arc=none dkim=fail dmarc=none"
