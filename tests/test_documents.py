@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import dataclasses
 import doctest
 import re
 import shutil
@@ -86,6 +87,7 @@ def test_every_reason_is_explained():
 def test_the_example_has_every_setting_and_its_default():
     shown = dict(re.findall(r"^#?(\w+): (.*)$", EXAMPLE, re.MULTILINE))
     assert set(shown) == {setting.name for setting in SETTINGS}
+    assert set(shown) == {field.name for field in dataclasses.fields(SiteSettings)}
     defaults = SiteSettings()
     for name in ("dns_timeout", "dns_deadline", "dns_cache_size", "nameserver_port"):
         assert float(shown[name]) == getattr(defaults, name)

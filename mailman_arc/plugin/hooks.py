@@ -19,8 +19,6 @@ class ArcPlugin:
     def pre_hook(self) -> None:
         """See `IPlugin`."""
         wiring.activate(self.name)
-        with degrade("start"):
-            startup.check_components()
 
     def post_hook(self) -> None:
         """See `IPlugin`."""

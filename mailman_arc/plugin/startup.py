@@ -13,7 +13,6 @@ from mailman.config import config
 from mailman_arc.plugin import wiring
 
 
-PACKAGE = "mailman_arc.plugin"
 HANDLER = "arc-authenticate"
 MAILMANS_OWN = "validate-authenticity"  # the handler ours stands in for
 PIPELINES = ("default-posting-pipeline", "default-owner-pipeline")
@@ -21,13 +20,6 @@ DELIVERY = "mailman_arc.plugin.delivery.deliver"
 DOOR = "mailman_arc.plugin.door.ArcLMTPRunner"
 
 _log = logging.getLogger("mailman.plugins.arc")
-
-
-def check_components() -> None:
-    """Say why before Mailman fails to find components, if it is going to."""
-    section = getattr(config, f"plugin.{wiring.section()}")
-    if not section.component_package.strip() and wiring.section() != PACKAGE:
-        _say_where_components_are()
 
 
 def place_handler() -> None:
@@ -38,7 +30,13 @@ def place_handler() -> None:
     """
     handler = config.handlers.get(HANDLER)
     if handler is None:
-        _say_where_components_are()
+        _log.error(
+            "posts are neither judged nor sealed: the handler %r was not found; "
+            "[plugin.%s] in mailman.cfg needs the line "
+            "'component_package: mailman_arc.plugin'",
+            HANDLER,
+            wiring.section(),
+        )
         return
     for name in PIPELINES:
         handlers = getattr(config.pipelines.get(name), "_handlers", None)
@@ -46,16 +44,6 @@ def place_handler() -> None:
             _log.error("posts are not judged: there is no pipeline %r to use", name)
         elif handler not in handlers:
             handlers[:] = [handler, *(h for h in handlers if h.name != MAILMANS_OWN)]
-
-
-def _say_where_components_are() -> None:
-    _log.error(
-        "posts are neither judged nor sealed: the handler %r was not found; "
-        "[plugin.%s] in mailman.cfg needs the line 'component_package: %s'",
-        HANDLER,
-        wiring.section(),
-        PACKAGE,
-    )
 
 
 def report_configuration() -> None:

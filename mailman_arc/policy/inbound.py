@@ -30,6 +30,9 @@ from mailman_arc.mailauth.results import Result
 from mailman_arc.policy.trust import Trust, believed_results
 
 
+MAX_SPF_RESULTS = 2  # of trusted servers; each names a domain to look up
+
+
 @dataclass(frozen=True, slots=True)
 class Authentication:
     """All that was found about a post on arrival."""
@@ -109,4 +112,4 @@ def _spf(believed: Iterable[AuthenticationResults]) -> list[Identifier]:
                 identifiers.append(Identifier("spf", domain, Result(method.result)))
             except (MalformedField, ValueError):
                 continue
-    return identifiers
+    return identifiers[:MAX_SPF_RESULTS]

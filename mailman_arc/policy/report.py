@@ -12,6 +12,7 @@ from mailman_arc.mailauth.arc.verify import ChainStatus, ChainVerdict
 from mailman_arc.mailauth.authres import MethodResult, Property
 from mailman_arc.mailauth.dkim import DkimVerdict
 from mailman_arc.mailauth.dmarc import DmarcVerdict
+from mailman_arc.mailauth.domains import is_same_or_subdomain
 from mailman_arc.mailauth.results import Result
 from mailman_arc.policy.inbound import Authentication
 
@@ -64,7 +65,8 @@ def _is_told(
     if ours.method != "dkim" or ours.result == Result.NONE:
         return ours.method in methods
     start = ours.get("header", "b")
-    signer = _signer(ours)
+    signing_domain = ours.get("header", "d") or ""
+    selector = ours.get("header", "s") or ""
     for result in theirs:
         if result.method != "dkim":
             continue
@@ -72,17 +74,21 @@ def _is_told(
         if their_start and start:
             if their_start.startswith(start) or start.startswith(their_start):
                 return True
-        elif _signer(result) in (signer, (signer[0], "")):
+        elif _may_be_signature_of(result, signing_domain, selector):
             return True
     return False
 
 
-def _signer(result: MethodResult) -> tuple[str, str]:
-    """Domain and selector of a dkim result, as far as it names them."""
-    domain = result.get("header", "d")
-    if domain is None:
-        domain = (result.get("header", "i") or "").rpartition("@")[2]
-    return domain.lower(), (result.get("header", "s") or "").lower()
+def _may_be_signature_of(result: MethodResult, domain: str, selector: str) -> bool:
+    """Tell whether a dkim result is about this signer, as far as it says."""
+    if (result.get("header", "s") or selector).lower() != selector.lower():
+        return False
+    named = result.get("header", "d")
+    if named is not None:
+        return named.lower() == domain
+    # i= may lie below d= (RFC 6376 §3.5).
+    identifier = (result.get("header", "i") or "").rpartition("@")[2]
+    return is_same_or_subdomain(identifier.lower(), domain)
 
 
 def _arc_result(verdict: ChainVerdict, status: ChainStatus) -> MethodResult:

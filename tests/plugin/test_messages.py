@@ -216,6 +216,7 @@ INJECTIONS = (
     "\udcfc\r\n\r\nX-Evil: yes",
     Header("gr\N{LATIN SMALL LETTER U WITH DIAERESIS}\nX-Evil: yes", "utf-8"),
     Header("one\n X-Evil: yes"),
+    Header("one\nX-Evil: yes"),
 )
 
 

@@ -242,6 +242,7 @@ def test_every_reason_of_this_layer_has_a_row():
         Unsealed.NO_VERDICT,
         Unsealed.NO_RECIPIENTS,
         Unsealed.NOT_BEGUN,
+        Unsealed.NOT_BEGUN,
         Unsealed.SETTINGS,
         Unsealed.NO_KEY,
         Unsealed.ANONYMOUS,

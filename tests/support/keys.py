@@ -93,7 +93,11 @@ def _made_rsa_pem(bits: int, _number: int) -> bytes:
 
 @functools.cache
 def _made_ed25519_pem(_number: int) -> bytes:
-    return ed25519_pem_of(Ed25519PrivateKey.generate().private_bytes_raw())
+    return ed25519_pem_of(
+        Ed25519PrivateKey.generate().private_bytes(
+            Encoding.Raw, PrivateFormat.Raw, NoEncryption()
+        )
+    )
 
 
 _read = functools.cache(parse_signing_key)
