@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,11 +26,17 @@ def read_or_make_secret(path: Path) -> bytes:
         if not path.exists():
             _make(path)
         octets = path.read_bytes()
+        mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
         raise SecretFileError(
             f"{path}: {error.strerror}; Mailman's user must be able to read and "
             f"write there"
         ) from error
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise SecretFileError(
+            f"{path}: others can read or change it (mode {mode:04o}); remove the "
+            f"file, a new one is made"
+        )
     if len(octets) != SECRET_OCTETS:
         raise SecretFileError(
             f"{path}: holds {len(octets)} octets instead of {SECRET_OCTETS}; "

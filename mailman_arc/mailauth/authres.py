@@ -39,6 +39,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`{|}~0-9A-Za-z\x80-\U0010ffff-]+")
 _HOST_NAME = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)+", re.ASCII | re.IGNORECASE)
 # Comments in comments are left to `end_of_comment`.
+_PLAIN_HEAD = re.compile(rb"[ \t\r\n]*+([0-9A-Za-z._-]++)[ \t\r\n]*+;")
 _BEFORE_WORD = re.compile(r"(?:[\s;,=)]++|\((?:[^()\\]|\\.)*+\))*+", re.DOTALL)
 _WORD = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^\s();="]++)*+', re.DOTALL)
 
@@ -145,10 +146,18 @@ def claimed_authserv_id(value: bytes) -> str | None:
     other fields: comments, control characters, quotes, folding, a version or
     what follows do not hide it.  `None` when there is no word at all.
     """
+    plain = _PLAIN_HEAD.match(value)
+    if plain is not None:
+        return normalize_authserv_id(plain[1].decode("ascii"))
     try:
         return normalize_authserv_id(parse_authentication_results(value).authserv_id)
     except MalformedField:
         return _first_word(value.decode("utf-8", "replace")) or None
+
+
+def has_plain_authserv_id(value: bytes) -> bool:
+    """Tell whether a field begins with an id and a semicolon, nothing else."""
+    return _PLAIN_HEAD.match(value) is not None
 
 
 def normalize_authserv_id(text: str) -> str:

@@ -95,8 +95,8 @@ def verify_dkim(
     """Judge each DKIM-Signature from the top; an unsigned post has none.
 
     Of more than `MAX_SIGNATURES` only so many are looked at, those of
-    `author_domain` before the others, so that nobody can hide one behind a
-    heap of false ones.
+    `author_domain` before the others, so that signatures of other domains
+    cannot hide one.
     """
     return tuple(
         _judge(candidate, message, answers, now, bodies)

@@ -40,12 +40,14 @@ class Field:
 class WireMessage:
     """A message as it is on the wire: header fields in order, and the body.
 
-    Lines without a colon belong to no field and are left out of `fields`.
+    Lines without a colon belong to no field; they are left out of `fields`,
+    and `has_odd_lines` tells that there were some.
     """
 
     fields: tuple[Field, ...]
     body: bytes
     header_too_long: bool = False
+    has_odd_lines: bool = False
 
     @cached_property
     def positions(self) -> dict[bytes, list[int]]:
@@ -72,7 +74,8 @@ def read_message(octets: bytes) -> WireMessage:
     header, _, body = octets.partition(b"\r\n\r\n")
     if len(header) > MAX_HEADER_OCTETS:
         return WireMessage((), body, header_too_long=True)
-    return WireMessage(_read_fields(header), body)
+    fields, count = _read_fields(header)
+    return WireMessage(fields, body, has_odd_lines=count > len(fields))
 
 
 def to_crlf(octets: bytes) -> bytes:
@@ -87,8 +90,13 @@ def make_field(name: bytes, value: bytes) -> Field:
     return Field(name.lower(), name + b":" + value)
 
 
-def _read_fields(header: bytes) -> tuple[Field, ...]:
+def _read_fields(header: bytes) -> tuple[tuple[Field, ...], int]:
+    """The fields, and of how many lines (folded ones count once) they are."""
     header = header.removesuffix(b"\r\n")
+    if header.startswith(b"From ") and not _NAME.match(header):
+        header = header.partition(b"\r\n")[2]  # from a mailbox file
+    if not header:
+        return (), 0
     # CR LF WSP continues a field: hide those LFs, split at the others.
     if b"\x00" in header:
         lines = re.split(rb"\r\n(?![ \t])", header)
@@ -96,4 +104,5 @@ def _read_fields(header: bytes) -> tuple[Field, ...]:
         hidden = header.replace(b"\r\n ", b"\x00 ").replace(b"\r\n\t", b"\x00\t")
         lines = [line.replace(b"\x00", b"\r\n") for line in hidden.split(b"\r\n")]
     matches = ((_NAME.match(line), line) for line in lines)
-    return tuple(Field(match[1].lower(), line) for match, line in matches if match)
+    fields = tuple(Field(match[1].lower(), line) for match, line in matches if match)
+    return fields, len(lines)

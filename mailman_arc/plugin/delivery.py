@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from email.message import Message
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -20,10 +21,14 @@ from mailman.mta.bulk import BulkDelivery
 
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.plugin import wiring
-from mailman_arc.plugin.handlers.authenticate import ARRIVAL_KEY, SEEN_KEY
+from mailman_arc.plugin.handlers.authenticate import (
+    ARRIVAL_KEY,
+    SEEN_KEY,
+    UNSEALED_KEY,
+)
 from mailman_arc.plugin.messages import HIDDEN_RECIPIENTS, to_octets
 from mailman_arc.plugin.reception import VOUCHER_FIELD, one_line
-from mailman_arc.plugin.seams import degrade
+from mailman_arc.plugin.seams import degrade, undisturbed
 from mailman_arc.policy.arrival import Arrival, parse_arrival
 from mailman_arc.policy.outbound import Outgoing, Unsealed, seal_octets
 
@@ -64,8 +69,10 @@ class _Run:
         self._is_post = any(msgdata.get(key) for key in _MARKS_OF_A_POST)
         self._recipients = len(msgdata.get("recipients") or ())
         self._arrival: Arrival | None = None
+        self._unjudged = Unsealed.NO_VERDICT
         with degrade("delivery"):
             self._arrival = _read_arrival(msgdata)
+            self._unjudged = Unsealed(msgdata.get(UNSEALED_KEY, self._unjudged))
         self._last_message: Message | None = None
         self._last_octets = b""
         self._last: Outgoing | None = None
@@ -94,7 +101,10 @@ class _Run:
         if outgoing is None or outgoing.unsealed is not None:
             self._note(outgoing, reason)
         self._seconds += time.monotonic() - started
-        return None if outgoing is None else outgoing.octets
+        if outgoing is None:
+            del msg[VOUCHER_FIELD]
+            return None
+        return outgoing.octets
 
     def log(self, msg: Message) -> None:
         """Write the one line about this post."""
@@ -133,13 +143,15 @@ class _Run:
         if services is None:
             return Outgoing(octets, Unsealed.SETTINGS)
         if self._arrival is None:
-            return Outgoing(octets, Unsealed.NO_VERDICT)
+            return Outgoing(octets, self._unjudged)
         identity = services.identity
         if identity is None:
             return Outgoing(octets, Unsealed.NO_KEY)
         outgoing = Outgoing(octets, Unsealed.ERROR)
         with degrade("seal"):
-            outgoing = seal_octets(octets, self._arrival, identity, int(time.time()))
+            outgoing = undisturbed(
+                partial(seal_octets, octets, self._arrival, identity, int(time.time()))
+            )
         if outgoing.unsealed is None:
             self._seals += 1
             self._sealed_as = f"sealed i={outgoing.instance} cv={outgoing.status}"

@@ -8,32 +8,45 @@ always does; the verdict is written into the message when it is queued.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
 from mailman.config import config
 from mailman.runners.lmtp import LMTPHandler, LMTPRunner
 
-from mailman_arc.mailauth.message import read_message
+from mailman_arc.mailauth.message import WireMessage, read_message
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.reception import (
-    Judged,
     attach_voucher,
     judge,
+    one_line,
+    reads_alike,
     write_verdict,
 )
 from mailman_arc.plugin.seams import degrade
-from mailman_arc.plugin.wiring import Services
+from mailman_arc.policy.arrival import Arrival
 from mailman_arc.policy.inbound import names_to_look_up
 
+
+_log = logging.getLogger("mailman.plugins.arc")
 
 QUEUE = "in"  # for posts and mail to owners; commands and bounces have others
 
 _COMMAND_ADDRESS = re.compile(
     r".+-(?:bounces|confirm|join|leave|request|subscribe|unsubscribe)", re.IGNORECASE
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A post as its octets say, and the verdict on it."""
+
+    message: WireMessage
+    arrival: Arrival
 
 
 class ArcLMTPRunner(LMTPRunner):
@@ -106,18 +119,21 @@ async def _judge(octets: bytes) -> Judged | None:
     message = await asyncio.to_thread(read_message, octets)
     names = await asyncio.to_thread(names_to_look_up, message, trust)
     answers = await services.resolver.fetch_async(names)
-    return await asyncio.to_thread(judge, message, answers, trust)
+    return Judged(message, await asyncio.to_thread(judge, message, answers, trust))
 
 
 def _annotate(msg: Message, judged: Judged) -> None:
     services = wiring.services()
     if services is None:
         return
-    _write(msg, judged, services)
-
-
-def _write(msg: Message, judged: Judged, services: Services) -> None:
-    write_verdict(msg, judged, services.settings.trust)
+    if not reads_alike(judged.message, msg):
+        _log.warning(
+            "%s: its header can be read in two ways; judged in the pipeline, as "
+            "Mailman reads it",
+            one_line(msg.get("message-id", "n/a")),
+        )
+        return
+    write_verdict(msg, judged.arrival, services.settings.trust)
     if services.secret is not None:
         attach_voucher(msg, judged.arrival, services.secret)
 

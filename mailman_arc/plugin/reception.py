@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from email.message import Message
 
 from mailman_arc.mailauth.answers import Answers
-from mailman_arc.mailauth.authres_writer import format_results
+from mailman_arc.mailauth.canonical import canonical_field
 from mailman_arc.mailauth.errors import MalformedField
-from mailman_arc.mailauth.message import WireMessage, read_message
+from mailman_arc.mailauth.message import (
+    WireMessage,
+    make_field,
+    read_message,
+    to_crlf,
+)
 from mailman_arc.plugin.messages import (
     ADDED_ON_ARRIVAL,
     put_on_top,
@@ -18,36 +22,55 @@ from mailman_arc.plugin.messages import (
     to_octets,
     value_octets,
 )
-from mailman_arc.policy.arrival import Arrival, bind, remember, vouch, vouched_arrival
+from mailman_arc.policy.arrival import (
+    Arrival,
+    Vouched,
+    bind,
+    remember,
+    vouch,
+    vouched_arrival,
+)
 from mailman_arc.policy.inbound import authenticate
-from mailman_arc.policy.report import own_results
 from mailman_arc.policy.trust import Trust
 
 
 RESULTS_FIELD = "Authentication-Results"
-# Carries the arrival from the door to the pipeline; never leaves the site.
+# Carries the arrival from the door to the pipeline.  It may get out with a
+# rejected post, but is worth nothing for any other.
 VOUCHER_FIELD = "X-Mailman-ARC-Arrival"
 
+_RAW = ("ascii", "surrogateescape")  # how Mailman holds octets in text
+# Mailman adds the last three, and replaces a Message-ID it finds odd.
+_MAY_DIFFER = frozenset(name.encode() for name in ("message-id", *ADDED_ON_ARRIVAL))
 _NOT_BOUND = ADDED_ON_ARRIVAL | {VOUCHER_FIELD.lower(), RESULTS_FIELD.lower()}
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A verdict, ready to be written into the post."""
-
-    arrival: Arrival
-    field_value: str  # of our Authentication-Results, folded with LF
-
-
-def judge(message: WireMessage, answers: Answers, trust: Trust) -> Judged:
+def judge(message: WireMessage, answers: Answers, trust: Trust) -> Arrival:
     """Authenticate a post from its octets, and word the outcome."""
     now = int(time.time())
     found = authenticate(message, answers, now, trust)
-    payload = format_results(trust.authserv_id, own_results(found))
-    return Judged(
-        remember(found, message, trust.authserv_id, now),
-        payload.decode("utf-8").replace("\r\n", "\n").lstrip(" "),
+    return remember(found, message, trust.authserv_id, now)
+
+
+def reads_alike(message: WireMessage, msg: Message) -> bool:
+    """Tell whether Mailman has read the header as we have.
+
+    Mailman's parser ends lines at bare CR too, and takes a last line that
+    begins with "From " for text.  What a verdict says must be about what people
+    get to read, so one made from octets counts only if both see the same
+    fields.  The Message-ID is left out, because Mailman repairs some.
+    """
+    if message.has_odd_lines or message.header_too_long:
+        return False
+    ours = (field for field in message.fields if field.name not in _MAY_DIFFER)
+    theirs = (
+        make_field(_octets(name), to_crlf(value_octets(value)))
+        for name, value in msg.raw_items()
+        if _octets(name.lower()) not in _MAY_DIFFER
     )
+    return [canonical_field(field, "relaxed") for field in ours] == [
+        canonical_field(field, "relaxed") for field in theirs
+    ]
 
 
 def as_received(msg: Message) -> bytes:
@@ -55,10 +78,20 @@ def as_received(msg: Message) -> bytes:
     return to_octets(msg, ADDED_ON_ARRIVAL | {VOUCHER_FIELD.lower()})
 
 
-def write_verdict(msg: Message, judged: Judged, trust: Trust) -> None:
+def write_verdict(msg: Message, arrival: Arrival, trust: Trust) -> None:
     """Put our field on top, and take out those that only pretend to be ours."""
+    ours = _octets(arrival.field).split()
     remove_forgeries(msg, trust)
-    put_on_top(msg, RESULTS_FIELD, _held(judged.field_value))
+    remove_at(
+        msg,
+        {
+            position
+            for position, (name, value) in enumerate(msg.raw_items())
+            if name.lower() == RESULTS_FIELD.lower()
+            and value_octets(value).split() == ours
+        },
+    )
+    put_on_top(msg, RESULTS_FIELD, _octets(arrival.field).decode(*_RAW))
 
 
 def attach_voucher(msg: Message, arrival: Arrival, secret: bytes) -> None:
@@ -67,9 +100,7 @@ def attach_voucher(msg: Message, arrival: Arrival, secret: bytes) -> None:
     put_on_top(msg, VOUCHER_FIELD, text)
 
 
-def take_voucher(
-    msg: Message, secret: bytes | None, *, body_may_differ: bool
-) -> Arrival | None:
+def take_voucher(msg: Message, secret: bytes | None) -> Vouched | None:
     """Remove every voucher from the post, and believe it if we wrote it."""
     texts = msg.get_all(VOUCHER_FIELD, [])
     del msg[VOUCHER_FIELD]
@@ -77,9 +108,7 @@ def take_voucher(
         return None
     binding = bind(read_message(to_octets(msg, _NOT_BOUND)))
     try:
-        return vouched_arrival(
-            str(texts[0]), binding, secret, body_may_differ=body_may_differ
-        )
+        return vouched_arrival(str(texts[0]), binding, secret)
     except MalformedField:
         return None
 
@@ -99,9 +128,8 @@ def remove_forgeries(msg: Message, trust: Trust) -> None:
         remove_at(msg, doomed)
 
 
-def _held(text: str) -> str:
-    """UTF-8 text as Mailman holds raw octets: with surrogates."""
-    return text if text.isascii() else text.encode().decode("ascii", "surrogateescape")
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def one_line(text: object, limit: int = 200) -> str:

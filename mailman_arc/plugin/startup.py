@@ -65,7 +65,8 @@ def report_configuration() -> None:
     if _runner_class("lmtp") != DOOR:
         _log.warning(
             "posts are judged late, in the pipeline and not from their original "
-            "octets: mailman.cfg has no 'class: %s' in [runner.lmtp]",
+            "octets, and trusted_authserv_ids is ignored: mailman.cfg has no "
+            "'class: %s' in [runner.lmtp]",
             DOOR,
         )
     services = wiring.services()

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from mailman_arc.mailauth.arc.chain import chain_digest
@@ -21,12 +22,14 @@ from mailman_arc.mailauth.canonical import canonical_field
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import WireMessage
 from mailman_arc.policy.inbound import Authentication
-from mailman_arc.policy.report import site_results, summary
+from mailman_arc.policy.report import own_results, site_results, summary
 
 
 # Fields that say who wrote what to whom; with the body they are the content a
 # verdict is bound to.  Mailman's rules change others before the pipeline.
 BOUND_FIELDS = (b"from", b"to", b"cc", b"subject", b"date", b"message-id")
+# They say how the body is to be read.
+BODY_FIELDS = (b"content-type", b"content-transfer-encoding")
 
 _LINE = 72
 
@@ -37,6 +40,7 @@ class Arrival:
 
     status: str  # ChainStatus, or "" when the DNS did not let us judge
     results: str  # value of the ARC-Authentication-Results behind "i=N;"
+    field: str  # value of our Authentication-Results, folded with LF
     summary: str  # for the log
     chain: str  # fingerprint of the ARC fields on arrival
     judged_at: int  # seconds since 1970
@@ -51,9 +55,11 @@ def remember(
     found: Authentication, message: WireMessage, authserv_id: str, now: int
 ) -> Arrival:
     """Keep what the seal will need of an authentication."""
+    own = format_results(authserv_id, own_results(found)).decode()
     return Arrival(
         status=found.chain_status or "",
         results=format_results(authserv_id, site_results(found)).decode(),
+        field=own.replace("\r\n", "\n").lstrip(" "),
         summary=summary(found),
         chain=chain_digest(message),
         judged_at=now,
@@ -72,6 +78,7 @@ def parse_arrival(text: str) -> Arrival:
         arrival = Arrival(
             status=str(values["status"]),
             results=str(values["results"]),
+            field=str(values["field"]),
             summary=str(values["summary"]),
             chain=str(values["chain"]),
             judged_at=int(values["judged_at"]),
@@ -92,11 +99,17 @@ class Binding:
 
 def bind(message: WireMessage) -> Binding:
     """Fingerprint the content a verdict is about."""
-    header = hashlib.sha256()
-    for name in BOUND_FIELDS:
+    header = _fields_digest(message, BOUND_FIELDS)
+    body = _fields_digest(message, BODY_FIELDS)
+    return Binding(header, body + hashlib.sha256(message.body).digest())
+
+
+def _fields_digest(message: WireMessage, names: Sequence[bytes]) -> bytes:
+    sha256 = hashlib.sha256()
+    for name in names:
         for field in message.named(name):
-            header.update(canonical_field(field, "relaxed") + b"\n")
-    return Binding(header.digest(), hashlib.sha256(message.body).digest())
+            sha256.update(canonical_field(field, "relaxed") + b"\n")
+    return sha256.digest()
 
 
 def vouch(arrival: Arrival, binding: Binding, secret: bytes) -> str:
@@ -116,14 +129,19 @@ def vouch(arrival: Arrival, binding: Binding, secret: bytes) -> str:
     )
 
 
-def vouched_arrival(
-    text: str, binding: Binding, secret: bytes, *, body_may_differ: bool = False
-) -> Arrival:
-    """Read a vouched arrival; raises `MalformedField` unless it is genuine.
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """An arrival that was written here, for a post with this header.
 
-    `body_may_differ` is for posts whose body Mailman itself has changed before
-    the pipeline: it takes a line with the moderator's password out.
+    `is_whole` tells that the body is still the one it was written for.
     """
+
+    arrival: Arrival
+    is_whole: bool
+
+
+def vouched_arrival(text: str, binding: Binding, secret: bytes) -> Vouched:
+    """Read a vouched arrival; raises `MalformedField` unless it is genuine."""
     try:
         octets = base64.b64decode("".join(text.split()), validate=True)
     except (ValueError, binascii.Error) as error:
@@ -140,9 +158,9 @@ def vouched_arrival(
     whole = hmac.compare_digest(
         body_mac, _mac(secret, b"body", binding.header + binding.body, record)
     )
-    if not good or not (whole or body_may_differ):
+    if not good:
         raise MalformedField("the arrival record was not made here for this post")
-    return parse_arrival(record.decode("utf-8", "replace"))
+    return Vouched(parse_arrival(record.decode("utf-8", "replace")), whole)
 
 
 def _mac(secret: bytes, purpose: bytes, bound: bytes, record: bytes) -> bytes:

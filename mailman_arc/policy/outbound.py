@@ -11,14 +11,23 @@ from mailman_arc.mailauth.arc.chain import (
     read_chain,
 )
 from mailman_arc.mailauth.arc.seal import (
+    SIGNED_FIELDS,
     Sealing,
     SealingIdentity,
     prove_newest_set,
     seal,
 )
 from mailman_arc.mailauth.arc.verify import ChainStatus
-from mailman_arc.mailauth.message import read_message
+from mailman_arc.mailauth.message import (
+    MAX_HEADER_OCTETS,
+    WireMessage,
+    read_message,
+)
 from mailman_arc.policy.arrival import Arrival
+
+
+MAX_SIGNED_FIELDS = 200  # of one post; honest mail has about thirty
+ROOM = 65536  # octets; for our set, which is far smaller
 
 
 class Unsealed(StrEnum):
@@ -35,6 +44,8 @@ class Unsealed(StrEnum):
     CHAIN_ENDED = "chain already failed before us"
     CHAIN_FULL = "chain has 50 sets"
     CHAIN_UNREADABLE = "chain has no readable instance"
+    CHANGED_EARLY = "Mailman took a password line out before the post was judged"
+    HEADER = "header is too large to be sealed"
     CHAIN_ALTERED = "ARC fields changed since arrival"
     ENVELOPE = "recipient address is not ASCII"
     PROOF = "proof failed"
@@ -65,6 +76,8 @@ def seal_octets(
     that must not or cannot be sealed comes back as it is, with the reason.
     """
     message = read_message(octets)
+    if _is_header_too_large(octets, message):
+        return Outgoing(octets, Unsealed.HEADER)
     if chain_digest(message) != arrival.chain:
         return Outgoing(octets, Unsealed.CHAIN_ALTERED)
     status = arrival.chain_status
@@ -84,3 +97,16 @@ def seal_octets(
     if problem is not None:
         return Outgoing(octets, Unsealed.PROOF, detail=str(problem))
     return Outgoing(sealed, None, chain.highest + 1, status)
+
+
+def _is_header_too_large(octets: bytes, message: WireMessage) -> bool:
+    """Tell whether readers, ourselves included, would give up on the header."""
+    length = octets.find(b"\r\n\r\n")
+    signed = sum(
+        len(message.positions.get(name.encode(), ())) for name in SIGNED_FIELDS
+    )
+    return (
+        message.header_too_long
+        or length > MAX_HEADER_OCTETS - ROOM
+        or signed > MAX_SIGNED_FIELDS
+    )

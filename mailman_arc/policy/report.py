@@ -7,6 +7,7 @@ ARC-Authentication-Results, which has those of the whole site (RFC 8617 §4.1.1)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mailman_arc.mailauth.arc.verify import ChainStatus, ChainVerdict
 from mailman_arc.mailauth.authres import MethodResult, Property
@@ -23,9 +24,12 @@ SIGNATURE_START = 8  # characters of b= that tell signatures apart (RFC 6008 §4
 def own_results(found: Authentication) -> list[MethodResult]:
     """What we found ourselves: arc, each DKIM signature, dmarc."""
     return [
-        _arc_result(found.arc, found.arc.status),
-        *_dkim_results(found.dkim),
-        _dmarc_result(found.dmarc),
+        _in_ascii(result)
+        for result in (
+            _arc_result(found.arc, found.arc.status),
+            *_dkim_results(found.dkim),
+            _dmarc_result(found.dmarc),
+        )
     ]
 
 
@@ -48,7 +52,19 @@ def site_results(found: Authentication) -> list[MethodResult]:
         for result in own_results(found)[1:]
         if not _is_told(result, theirs, methods)
     ]
-    return [_arc_result(found.arc, status), *theirs, *ours]
+    return [
+        _in_ascii(result) for result in (_arc_result(found.arc, status), *theirs, *ours)
+    ]
+
+
+def _in_ascii(result: MethodResult) -> MethodResult:
+    """Leave out what could only be written in an internationalised message."""
+    return replace(
+        result,
+        reason=result.reason if (result.reason or "").isascii() else None,
+        comment=result.comment if (result.comment or "").isascii() else None,
+        properties=tuple(each for each in result.properties if each.value.isascii()),
+    )
 
 
 def summary(found: Authentication) -> str:

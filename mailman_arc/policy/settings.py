@@ -17,6 +17,9 @@ _YES = frozenset(("yes", "true", "on", "1", "y", "t", "enabled"))
 _NO = frozenset(("no", "false", "off", "0", "n", "f", "disabled"))
 
 
+# Mail servers wait a few minutes for an answer to the end of a post.
+MAX_SECONDS = 60
+
 _MAX_DIGITS = 9
 
 
@@ -139,8 +142,10 @@ def _seconds(text: str) -> float:
         seconds = float(text.removesuffix("s"))
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= 600:
-        raise ValueError(f"{text!r} is not a number of seconds between 0 and 600")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise ValueError(
+            f"{text!r} is not a number of seconds between 0 and {MAX_SECONDS}"
+        )
     return seconds
 
 
@@ -159,7 +164,8 @@ SETTINGS = (
         "trusted_authserv_ids",
         _words,
         "Servers of this site whose Authentication-Results fields are believed. "
-        "They must remove such fields from mail that comes from outside.",
+        "They must remove such fields from mail that comes from outside. Needs "
+        "the LMTP door ([runner.lmtp] in mailman.cfg).",
     ),
     Setting("domain", _domain, "The domain that seals: d= of seals and signatures."),
     Setting("selector", _domain, "The name of the key below _domainkey: s=."),

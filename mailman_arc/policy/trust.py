@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from mailman_arc.mailauth.authres import (
     AuthenticationResults,
     claimed_authserv_id,
+    has_plain_authserv_id,
     normalize_authserv_id,
     results_of,
 )
 from mailman_arc.mailauth.message import WireMessage
+
+
+MAX_HEAD_OCTETS = 2048  # of a field, in which its authserv-id has to stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,13 @@ class Trust:
     def is_forged(self, value: bytes) -> bool:
         """Tell whether a field from outside claims to be ours (RFC 8601 §5).
 
-        Read as tolerantly as can be, because a reader further on might be.
+        Read as tolerantly as can be, because a reader further on might be.  A
+        long field that does not say at once whose it is counts as forged.
         """
-        claimed = claimed_authserv_id(value)
+        head = value[:MAX_HEAD_OCTETS]
+        claimed = claimed_authserv_id(head)
+        if len(value) > len(head) and not has_plain_authserv_id(head):
+            return True
         return (
             claimed is not None
             and claimed == normalize_authserv_id(self.authserv_id)

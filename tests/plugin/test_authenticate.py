@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import email
+import os
+import signal
+import time
 from types import SimpleNamespace
 
 import pytest
 from mailman.email.message import Message
 from mailman.interfaces.handler import IHandler
+from mailman.interfaces.runner import RunnerInterrupt
 from mailman.utilities.email import add_message_hash
 from zope.interface.verify import verifyObject
 
@@ -16,9 +20,10 @@ from mailman_arc.plugin import wiring
 from mailman_arc.plugin.handlers.authenticate import (
     ARRIVAL_KEY,
     SEEN_KEY,
+    UNSEALED_KEY,
     Authenticate,
 )
-from mailman_arc.plugin.messages import to_octets
+from mailman_arc.plugin.messages import put_on_top, to_octets
 from mailman_arc.plugin.reception import (
     RESULTS_FIELD,
     VOUCHER_FIELD,
@@ -27,6 +32,7 @@ from mailman_arc.plugin.reception import (
     write_verdict,
 )
 from mailman_arc.policy.arrival import Arrival, parse_arrival
+from mailman_arc.policy.outbound import Unsealed
 from tests.support.mail import POST, chain_of, changed, sign_dkim, whole_zone
 
 
@@ -49,7 +55,7 @@ def from_the_door(octets: bytes, services) -> Message:
     trust = services.settings.trust
     verdict = judge(read_message(octets), whole_zone(), trust)
     write_verdict(msg, verdict, trust)
-    attach_voucher(msg, verdict.arrival, services.secret)
+    attach_voucher(msg, verdict, services.secret)
     return msg
 
 
@@ -127,25 +133,71 @@ def test_a_post_that_comes_by_again_keeps_its_record(services):
     assert again[ARRIVAL_KEY] == first
 
 
-def test_trusted_servers_are_believed(services):
-    msgdata = process(parsed(TRUSTED + SIGNED))
+def test_trusted_servers_are_believed_behind_the_door(services):
+    msgdata = process(from_the_door(TRUSTED + SIGNED, services))
 
     assert "spf=pass" in arrival_in(msgdata).results
 
 
-def test_trusted_servers_are_not_believed_in_news(services):
-    msgdata = process(parsed(TRUSTED + SIGNED), fromusenet=True)
+@pytest.mark.parametrize("end", [b"", b"X-Note: a\r"], ids=["plain", "behind bare CR"])
+def test_trusted_servers_are_not_believed_past_the_door(services, end):
+    msgdata = process(parsed(end + TRUSTED + SIGNED))
 
     assert "spf=pass" not in arrival_in(msgdata).results
 
 
-def test_a_field_with_our_trusted_name_is_a_forgery_in_news(install):
+def test_past_the_door_a_field_with_our_trusted_name_is_a_forgery(install):
     install(trusted_authserv_ids="lists.example")
     msg = parsed(FORGED + SIGNED)
 
-    process(msg, fromusenet=True)
+    process(msg)
 
     assert len(msg.get_all(RESULTS_FIELD)) == 1
+
+
+@pytest.mark.parametrize("way", ["door", "past the door"])
+def test_a_post_from_which_mailman_took_a_line_is_not_judged(services, way):
+    msg = from_the_door(SIGNED, services) if way == "door" else parsed(SIGNED)
+    msg.set_payload("Hello\n")
+
+    msgdata = process(msg, has_approved=True, rule_hits=["member-moderation"])
+
+    assert ARRIVAL_KEY not in msgdata
+    assert msgdata[UNSEALED_KEY] == Unsealed.CHANGED_EARLY
+    assert VOUCHER_FIELD not in msg
+
+
+def test_a_stolen_voucher_does_not_bring_forged_results_in(services):
+    voucher = from_the_door(SIGNED, services)[VOUCHER_FIELD]
+    again = parsed(FORGED + SIGNED)
+    put_on_top(again, VOUCHER_FIELD, voucher)
+
+    msgdata = process(again)
+
+    assert arrival_in(msgdata).summary == "arc=none dkim=pass dmarc=none"
+    assert len(again.get_all(RESULTS_FIELD)) == 1
+    assert "dmarc=none" in again[RESULTS_FIELD]
+
+
+def test_a_signal_to_stop_does_not_cut_the_judgement_short(services):
+    class Slow(dict):
+        def fetch(self, names):
+            os.kill(os.getpid(), signal.SIGUSR2)
+            time.sleep(0.2)
+            return services_resolver.fetch(names)
+
+    def interrupt(*_):
+        raise RunnerInterrupt
+
+    services_resolver = services.resolver
+    services.__dict__["resolver"] = Slow()
+    before = signal.signal(signal.SIGUSR2, interrupt)
+    try:
+        msgdata = process(parsed(SIGNED))
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+    assert arrival_in(msgdata).summary == "arc=none dkim=pass dmarc=none"
 
 
 @pytest.mark.parametrize("door", [True, False])

@@ -65,7 +65,7 @@ def metadata(octets: bytes = POST, **more: object) -> dict[str, object]:
     judged = judge(read_message(octets), whole_zone(), Trust("lists.example"))
     return {
         SEEN_KEY: True,
-        ARRIVAL_KEY: format_arrival(judged.arrival),
+        ARRIVAL_KEY: format_arrival(judged),
         "recipients": {"anne@other.example", "bart@other.example"},
         **more,
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import email
+import re
 from types import SimpleNamespace
 
 import pytest
 from mailman.email.message import Message
 from mailman.runners.lmtp import LMTPHandler
+from mailman.utilities.email import add_message_hash
 
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin import wiring
@@ -16,6 +18,7 @@ from mailman_arc.plugin.door import (
     AnnotatingQueue,
     ArcLMTPHandler,
     ArcLMTPRunner,
+    Judged,
     _may_be_post,
 )
 from mailman_arc.plugin.messages import to_octets
@@ -54,7 +57,8 @@ def parsed(octets: bytes) -> Message:
 
 
 def judged(octets: bytes, services):
-    return judge(read_message(octets), whole_zone(), services.settings.trust)
+    message = read_message(octets)
+    return Judged(message, judge(message, whole_zone(), services.settings.trust))
 
 
 # The queue
@@ -69,7 +73,7 @@ def test_a_post_is_queued_with_verdict_and_voucher(services):
 
     [(msg, _, metadata, kws)] = board.queued
     assert (metadata, kws) == ({"a": 1}, {"listid": "x"})
-    assert take_voucher(msg, services.secret, body_may_differ=False) is not None
+    assert take_voucher(msg, services.secret) is not None
     assert "dkim=pass" in msg[RESULTS_FIELD]
     del msg[RESULTS_FIELD]
     assert as_received(msg) == SIGNED
@@ -143,6 +147,60 @@ def test_a_verdict_is_not_written_when_the_settings_have_gone(services, install)
     queue.enqueue(msg)
 
     assert to_octets(msg) == SIGNED
+
+
+EVIL = b"From: Ann <ann@author.example>\rSubject: pay now\r\rTo my account.\r"
+TWO_READINGS = {
+    "fields behind bare CR": b"X-Note: a\r" + EVIL + b"\r\n" + SIGNED,
+    "an end of the header behind bare CR": b"X-Note: a\r\r\n" + SIGNED,
+    "a last line that begins with From": SIGNED.replace(
+        b"\r\n\r\n", b"\r\nFrom now on, pay to my account.\r\n\r\n", 1
+    ),
+}
+
+
+@pytest.mark.parametrize("octets", TWO_READINGS.values(), ids=TWO_READINGS)
+def test_a_verdict_is_worth_nothing_for_what_mailman_reads_otherwise(
+    octets, services, log
+):
+    queue = AnnotatingQueue(Switchboard())
+    queue.judged = judged(octets, services)
+    assert "dkim=pass" in queue.judged.arrival.summary
+    msg = parsed(octets)
+
+    queue.enqueue(msg)
+
+    assert RESULTS_FIELD not in msg
+    assert VOUCHER_FIELD not in msg
+    assert "can be read in two ways" in log()[0]
+
+
+ONE_READING = {
+    "an envelope line on top": b"From ann@author.example Mon Jan  5 10:00:00 2026\r\n"
+    + SIGNED,
+    "odd folding": b"X-Note:\r\n\t a \r\n  b\t\r\nX-Empty:\r\nX-Blank: \r\n \r\n"
+    + SIGNED,
+    "raw octets": b"X-Note: \xff\x00\x0b\x0c\x1c \xc3\xa9\r\nX-N:no space\r\n" + SIGNED,
+    "an odd Message-ID": SIGNED.replace(b"<1@author.example>", b"<[1@author.example]>"),
+    "bare LF": SIGNED.replace(b"\r\n", b"\n"),
+    "bare CR in the body": SIGNED + b"a\rb\r\n",
+}
+
+
+@pytest.mark.parametrize("octets", ONE_READING.values(), ids=ONE_READING)
+def test_what_mailman_reads_likewise_gets_its_verdict(octets, services):
+    queue = AnnotatingQueue(Switchboard())
+    queue.judged = judged(octets, services)
+    msg = parsed(octets)
+    repaired = re.sub(r"^<\[(.*)\]>", r"<\1>", msg["Message-ID"])
+    msg.replace_header("Message-ID", repaired)
+    add_message_hash(msg)
+    msg["X-MailFrom"] = "ann@author.example"
+
+    queue.enqueue(msg)
+
+    assert RESULTS_FIELD in msg
+    assert take_voucher(msg, services.secret).is_whole
 
 
 # The runner
@@ -234,7 +292,7 @@ def test_a_post_is_judged_from_its_octets_and_queued_as_by_mailman(queues, servi
     [(msg, _, metadata, _)] = queues.board.queued
     assert metadata["to_list"] is True
     assert "dkim=pass" in msg[RESULTS_FIELD]
-    assert take_voucher(msg, services.secret, body_may_differ=False) is not None
+    assert take_voucher(msg, services.secret) is not None
     assert msg["X-MailFrom"] == "ann@author.example"
 
 
@@ -244,7 +302,7 @@ def test_a_post_without_a_message_id_gets_one_and_its_voucher_is_good(queues, se
     deliver(queues.handler, octets, LIST)
 
     [(msg, *_)] = queues.board.queued
-    assert take_voucher(msg, services.secret, body_may_differ=False) is not None
+    assert take_voucher(msg, services.secret) is not None
 
 
 def test_mail_for_a_command_is_not_judged(queues, services):

@@ -134,7 +134,8 @@ def test_everything_that_was_forgotten_is_named(tmp_path):
     assert [line.partition(":")[0] for line in started.log] == [
         "Mailman's own ARC is enabled too ([ARC] enabled",
         "posts are not sealed",
-        "posts are judged late, in the pipeline and not from their original octets",
+        "posts are judged late, in the pipeline and not from their original "
+        "octets, and trusted_authserv_ids is ignored",
         "posts are not sealed",
     ]
 

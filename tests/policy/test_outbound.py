@@ -199,7 +199,13 @@ ROWS = {
         Unsealed.CHAIN_FULL, FULL_AND_BROKEN, arrival_of(FULL_AND_BROKEN)
     ),
     "no number": Row(Unsealed.CHAIN_UNREADABLE, NO_NUMBER, arrival_of(NO_NUMBER)),
-    "a header too long to read": Row(Unsealed.CHAIN_UNREADABLE, HUGE, arrival_of(HUGE)),
+    "a header too long to read": Row(Unsealed.HEADER, HUGE, arrival_of(HUGE)),
+    "a header that grew too long": Row(
+        Unsealed.HEADER, b"X: %s\r\n" % (b"x" * 1_000_000) + POST, arrival_of(POST)
+    ),
+    "too many fields to sign": Row(
+        Unsealed.HEADER, b"To: a\r\n" * 200 + POST, arrival_of(POST)
+    ),
     "a seal removed": Row(Unsealed.CHAIN_ALTERED, POST, arrival_of(ONE)),
     "a seal added": Row(Unsealed.CHAIN_ALTERED, ONE, arrival_of(POST)),
     "a set added": Row(Unsealed.CHAIN_ALTERED, chain_of(2), arrival_of(ONE)),
@@ -242,7 +248,9 @@ def test_every_reason_of_this_layer_has_a_row():
         Unsealed.NO_VERDICT,
         Unsealed.NO_RECIPIENTS,
         Unsealed.NOT_BEGUN,
+        Unsealed.CHANGED_EARLY,
         Unsealed.NOT_BEGUN,
+        Unsealed.CHANGED_EARLY,
         Unsealed.SETTINGS,
         Unsealed.NO_KEY,
         Unsealed.ANONYMOUS,

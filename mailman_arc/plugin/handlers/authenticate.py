@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from email.message import Message
+from functools import partial
 from typing import Any
 
 from mailman.core.i18n import _
@@ -25,16 +26,18 @@ from mailman_arc.plugin.reception import (
     take_voucher,
     write_verdict,
 )
-from mailman_arc.plugin.seams import degrade
+from mailman_arc.plugin.seams import degrade, undisturbed
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.arrival import Arrival, format_arrival
 from mailman_arc.policy.inbound import names_to_look_up
+from mailman_arc.policy.outbound import Unsealed
 from mailman_arc.policy.trust import Trust
 
 
 __all__ = ["Authenticate"]
 
 ARRIVAL_KEY = "arc_arrival"  # in msgdata: text; absent if nothing was recorded
+UNSEALED_KEY = "arc_unsealed"  # in msgdata: text, why the post must not be sealed
 SEEN_KEY = "arc_seen"  # in msgdata: this is a post, whatever became of the verdict
 
 
@@ -56,8 +59,11 @@ class Authenticate:
             services = wiring.services()
             # A post that was shunted further on comes by again, changed.
             if services is not None and ARRIVAL_KEY not in msgdata:
-                arrival = _arrival(msg, msgdata, services)
-                msgdata[ARRIVAL_KEY] = format_arrival(arrival)
+                arrival = undisturbed(partial(_arrival, msg, msgdata, services))
+                if isinstance(arrival, Unsealed):
+                    msgdata[UNSEALED_KEY] = arrival.value
+                else:
+                    msgdata[ARRIVAL_KEY] = format_arrival(arrival)
         with degrade("handler"):
             _leave_no_falsehood(mlist, msg, msgdata)
 
@@ -76,18 +82,23 @@ def _leave_no_falsehood(
 
 def _arrival(
     msg: Message, msgdata: MutableMapping[str, Any], services: Services
-) -> Arrival:
+) -> Arrival | Unsealed:
+    """What was found on arrival, or why that cannot be told any more."""
     trust = services.settings.trust
-    # The rule `approved` has removed the moderator's password from the text.
-    approved = "approved" in msgdata.get("rule_hits", ())
-    arrival = take_voucher(msg, services.secret, body_may_differ=approved)
-    if arrival is not None:
-        return arrival
-    if msgdata.get("fromusenet"):
-        # No server of ours has looked at news and removed foreign fields.
-        trust = Trust(trust.authserv_id)
+    vouched = take_voucher(msg, services.secret)
+    # The rule `approved` has looked for the moderator's password in the body,
+    # and has taken the line out, whether the password was right or not.
+    is_approved = "approved" in msgdata.get("rule_hits", ())
+    if vouched is not None and (vouched.is_whole or is_approved):
+        write_verdict(msg, vouched.arrival, trust)
+        return vouched.arrival
+    if msgdata.get("has_approved"):
+        return Unsealed.CHANGED_EARLY
+    # Parsing has hidden where lines ended, so a stranger's text may pose as a
+    # field of a trusted server here; only the door can tell.
+    trust = Trust(trust.authserv_id)
     message = read_message(as_received(msg))
     answers = services.resolver.fetch(names_to_look_up(message, trust))
-    judged = judge(message, answers, trust)
-    write_verdict(msg, judged, trust)
-    return judged.arrival
+    arrival = judge(message, answers, trust)
+    write_verdict(msg, arrival, trust)
+    return arrival
