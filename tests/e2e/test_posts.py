@@ -227,6 +227,22 @@ def test_our_own_name_in_a_field_from_outside_is_not_believed(house: House, way:
     assert_others_accept(copy.octets)
 
 
+def test_a_post_that_can_be_read_in_two_ways_is_judged_as_people_read_it(house: House):
+    discuss = house.make_list()
+    genuine = signed(posts.make_post(ANN, discuss.address))
+    message_id = b"Message-ID: " + _message_id(genuine).encode()
+    evil = b"From: %s\rSubject: pay now\r%s\r\rTo my account.\r\r\n" % (
+        ANN.encode(),
+        message_id,
+    )
+
+    copy = house.deliver(b"X-Note: a\r" + evil + genuine, discuss)
+
+    assert b"To my account." in copy.octets.partition(b"\r\n\r\n")[2]
+    assert "dmarc=fail" in first_field(copy, "ARC-Authentication-Results")
+    assert_others_accept(copy.octets)
+
+
 def test_a_forged_field_in_mail_to_the_owner_is_not_believed(house: House):
     discuss = house.make_list()
     discuss.subscribe(["olga@one.example"], "owner")
