@@ -1,0 +1,78 @@
+# Everything people and CI run.  Needs Python 3.11 or 3.12 with venv, and make.
+#
+#   make demo            three posts through a real Mailman, judged and sealed
+#   make test            all tests, end-to-end tests with a real Mailman included
+#   make lint            format, lint, types, layers
+#   make test-debian12   all tests with Mailman 3.3.8 and what Debian 12 ships
+#   make bench           benchmarks, as far as there are any
+#   make clean           remove the virtualenvs and caches
+#
+# KEEP=1 make demo leaves everything running, to be played with.
+# PYTHON=/path/to/python3.11 chooses the interpreter for the virtualenvs.
+
+SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(shell for python in python3 python3.11 python3.12; do \
+	"$$python" -c '$(SUITABLE)' 2>/dev/null && echo "$$python" && break; done)
+
+VENV := .venv
+DEBIAN12 := .venv-debian12
+BIN := $(VENV)/bin
+
+# pip reads dependency groups since 25.1.
+PIP := pip install --quiet --disable-pip-version-check
+NEW_PIP := 'pip>=25.1'
+
+.PHONY: demo test lint bench test-debian12 clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/installed
+	$(BIN)/python -m tests.house.demo
+
+test: $(VENV)/tools
+	$(BIN)/pytest
+
+lint: $(VENV)/tools
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/tools
+	@if [ -d tests/bench ]; then \
+		$(BIN)/$(PIP) --group bench && $(BIN)/pytest tests/bench/bench_*.py; \
+	else \
+		echo 'There are no benchmarks yet.'; \
+	fi
+
+test-debian12: $(DEBIAN12)/tools
+	$(DEBIAN12)/bin/pytest
+
+clean:
+	rm -rf $(VENV) $(DEBIAN12) build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# A virtualenv is current when it is newer than pyproject.toml.
+$(VENV)/installed: pyproject.toml
+	$(call make-venv,$(VENV))
+	$(BIN)/$(PIP) --editable .
+	touch $@
+
+$(VENV)/tools: $(VENV)/installed
+	$(BIN)/$(PIP) --group test --group lint
+	touch $@
+
+$(DEBIAN12)/tools: pyproject.toml tests/house/debian12.txt
+	$(call make-venv,$(DEBIAN12))
+	$(DEBIAN12)/bin/$(PIP) --constraint tests/house/debian12.txt \
+		--editable . setuptools --group test
+	touch $@
+
+define make-venv
+	@if [ -z '$(PYTHON)' ]; then \
+		echo 'Found no Python 3.11 or 3.12 that can make a virtualenv.'; \
+		echo 'On Debian: apt-get install python3-venv; or give PYTHON=...'; \
+		exit 1; \
+	fi
+	[ -x $(1)/bin/python ] || $(PYTHON) -m venv $(1)
+	$(1)/bin/$(PIP) --upgrade $(NEW_PIP)
+endef

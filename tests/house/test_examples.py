@@ -1,0 +1,41 @@
+"""The example arc.cfg tells of every setting, and what it says is true."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+import pytest
+
+from mailman_arc.plugin.siteconfig import parse_site_settings
+from mailman_arc.policy.settings import SETTINGS, SiteSettings
+from tests.house.installation import EXAMPLES
+
+
+TEXT = (EXAMPLES / "arc.cfg").read_text(encoding="utf-8")
+UNCOMMENTED = re.sub(r"^#(?=[a-z_]+:)", "", TEXT, flags=re.MULTILINE)
+IN_USE = {"authserv_id", "domain", "selector", "key_file"}
+WITHOUT_DEFAULT = {"trusted_authserv_ids", "nameservers", "test_keys"}
+
+
+def test_only_what_a_site_must_decide_is_in_use() -> None:
+    used = set(re.findall(r"^([a-z_]+):", TEXT, re.MULTILINE))
+
+    assert used == IN_USE
+    assert parse_site_settings(TEXT, "arc.cfg").missing_for_sealing == ()
+
+
+def test_every_setting_is_told_of_once() -> None:
+    told = re.findall(r"^#?([a-z_]+):", TEXT, re.MULTILINE)
+
+    assert sorted(told) == sorted(setting.name for setting in SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f.name for f in fields(SiteSettings) if f.name not in IN_USE | WITHOUT_DEFAULT],
+)
+def test_a_setting_that_is_commented_out_shows_its_default(name: str) -> None:
+    shown = parse_site_settings(UNCOMMENTED, "arc.cfg")
+
+    assert getattr(shown, name) == getattr(SiteSettings(), name)
