@@ -33,6 +33,7 @@ KeyType = Literal["rsa", "ed25519"]
 
 MIN_RSA_BITS = 1024  # RFC 8301 §3.2
 MAX_RSA_BITS = 8192  # RFC 8301 §3.2 asks for 4096 only; beyond this it costs too much
+MIN_EXPONENT = 3  # RFC 8017 §3.1; it is odd, too
 MAX_EXPONENT_BITS = 64  # RFC 6376 §8.13 warns of large ones
 ED25519_OCTETS = 32  # RFC 8463 §4.2
 
@@ -126,19 +127,35 @@ def parse_verifying_key(key_type: KeyType, octets: bytes) -> VerifyingKey:
     try:
         if key_type == "ed25519":
             return VerifyingKey("ed25519", 256, _ed25519_key(octets))
+        if not _is_one_der_value(octets):
+            raise MalformedField(Reason.KEY_SYNTAX)
         key = load_der_public_key(octets)
         if not isinstance(key, RSAPublicKey):
             raise MalformedField(Reason.KEY_TYPE)
-        exponent_bits = key.public_numbers().e.bit_length()
+        exponent = key.public_numbers().e
     except (ValueError, UnsupportedAlgorithm) as error:
         if isinstance(error, MalformedField):
             raise
         raise MalformedField(Reason.KEY_SYNTAX) from error
+    if exponent < MIN_EXPONENT or exponent % 2 == 0:
+        raise MalformedField(Reason.KEY_SYNTAX)
     if key.key_size < MIN_RSA_BITS:
         raise MalformedField(Reason.KEY_TOO_SHORT)
-    if key.key_size > MAX_RSA_BITS or exponent_bits > MAX_EXPONENT_BITS:
+    if key.key_size > MAX_RSA_BITS or exponent.bit_length() > MAX_EXPONENT_BITS:
         raise MalformedField(Reason.KEY_TOO_LONG)
     return VerifyingKey("rsa", key.key_size, key)
+
+
+def _is_one_der_value(octets: bytes) -> bool:
+    """Tell whether a DER value ends where the octets end.
+
+    Some versions of the library let more follow.
+    """
+    head, length = 2, octets[1] if len(octets) > 1 else 0
+    if length >= 0x80:
+        head += length & 0x7F
+        length = int.from_bytes(octets[2:head], "big")
+    return len(octets) == head + length
 
 
 def _ed25519_key(octets: bytes) -> Ed25519PublicKey:

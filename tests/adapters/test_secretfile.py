@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,21 @@ from mailman_arc.adapters.secretfile import (
     SecretFileError,
     read_or_make_secret,
 )
+
+
+def write_private(path: Path, octets: bytes) -> None:
+    path.write_bytes(octets)
+    path.chmod(0o600)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o602, 0o606])
+def test_a_secret_that_others_can_read_or_change_is_not_used(tmp_path, mode):
+    path = tmp_path / "arc.secret"
+    path.write_bytes(b"x" * SECRET_OCTETS)
+    path.chmod(mode)
+
+    with pytest.raises(SecretFileError, match="others can read or change it"):
+        read_or_make_secret(path)
 
 
 @pytest.fixture
@@ -28,7 +44,7 @@ def test_a_secret_is_made_when_there_is_none(path):
 
 
 def test_a_secret_that_is_there_stays(path):
-    path.write_bytes(bytes(range(SECRET_OCTETS)))
+    write_private(path, bytes(range(SECRET_OCTETS)))
 
     assert read_or_make_secret(path) == bytes(range(SECRET_OCTETS))
     assert read_or_make_secret(path) == bytes(range(SECRET_OCTETS))
@@ -65,7 +81,7 @@ def test_whoever_makes_it_at_the_same_time_reads_the_same(path):
 
 @pytest.mark.parametrize("octets", [b"", b"x" * 31, b"x" * 33, b"x" * 100_000])
 def test_a_file_of_another_length_is_not_taken_for_a_secret(path, octets):
-    path.write_bytes(octets)
+    write_private(path, octets)
 
     with pytest.raises(SecretFileError, match=f"{path}: holds {len(octets)} octets"):
         read_or_make_secret(path)

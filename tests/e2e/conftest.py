@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.house import Furnished, House
+from tests.e2e.house import FurnishedHouse, furnished
 
 
 @pytest.fixture(scope="session")
-def house() -> Iterator[House]:
+def house() -> Iterator[FurnishedHouse]:
     """The configuration files of `example_cfg`, nothing changed but paths and ports."""
-    with Furnished() as furnished:
-        yield furnished
+    with furnished() as opened:
+        yield opened

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from tests.house import lmtp, oracles, posts
 from tests.house.dns_server import quote_text
+from tests.house.house import make_sealer, open_house
 from tests.house.lists import MailingList
 from tests.house.nsd import authoritative_server
 from tests.house.sink import Delivery, Sink
-from tests.house.site import LIST_DOMAIN, MailmanSite
+from tests.house.site import MailmanSite
 from tests.house.waiting import wait_until
 
 
@@ -20,7 +21,7 @@ AUTHOR = posts.make_domain(posts.AUTHOR)
 FORWARDER = posts.make_domain(posts.FORWARDER, None)
 SECOND_FORWARDER = posts.make_domain("second.example", None)
 BANK = posts.make_domain(posts.BANK)
-SITE = posts.make_domain(LIST_DOMAIN, "none", "arc2026")
+SITE = make_sealer()
 
 DOMAINS = (AUTHOR, FORWARDER, SECOND_FORWARDER, BANK, SITE)
 ZONE = posts.zone_of(DOMAINS)
@@ -41,8 +42,8 @@ def zones() -> dict[str, str]:
 
 
 @dataclass
-class House:
-    """A running Mailman with all it talks to."""
+class FurnishedHouse:
+    """A running Mailman with lists, and people who write to them."""
 
     site: MailmanSite
     sink: Sink
@@ -93,27 +94,14 @@ class House:
         assert "Traceback" not in self.site.log("plugins")
 
 
-class Furnished:
-    """Build a house and clear it away: `with Furnished(...) as house`."""
-
-    def __init__(self, dns_port: int | None = None, **changes: Any) -> None:
-        self._dns_port = dns_port
-        self._changes = {"key": SITE.private_key, **changes}
-        self._stack = ExitStack()
-
-    def __enter__(self) -> House:
-        with ExitStack() as building:
-            port = self._dns_port
-            if port is None:
-                port = building.enter_context(authoritative_server(zones())).port
-            sink = building.enter_context(Sink())
-            site = MailmanSite(sink.port, port, **self._changes)
-            building.enter_context(site)
-            self._stack = building.pop_all()
-        return House(site, sink)
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+@contextmanager
+def furnished(dns_port: int | None = None, **changes: Any) -> Iterator[FurnishedHouse]:
+    """A house with a name server of its own, unless one is given."""
+    with ExitStack() as opened:
+        if dns_port is None:
+            dns_port = opened.enter_context(authoritative_server(zones())).port
+        house = opened.enter_context(open_house(dns_port=dns_port, **changes))
+        yield FurnishedHouse(house.site, house.sink)
 
 
 def assert_others_accept(octets: bytes) -> None:

@@ -11,10 +11,10 @@ from tests.e2e import saboteur
 from tests.e2e.house import (
     ANN,
     SITE,
-    Furnished,
-    House,
+    FurnishedHouse,
     assert_others_accept,
     first_field,
+    furnished,
     signed,
 )
 from tests.house import posts
@@ -33,7 +33,7 @@ def without_door() -> dict[str, dict[str, str | None]]:
     ids=["enabled: no", "our lines removed"],
 )
 def test_without_the_plugin_mailman_is_as_it_was(changes: dict):
-    with Furnished(**changes) as house:
+    with furnished(**changes) as house:
         discuss = house.make_list()
         theirs = b"Authentication-Results: lists.example.org; dmarc=pass\r\n"
         post = theirs + posts.make_post(ANN, discuss.address)
@@ -47,7 +47,7 @@ def test_without_the_plugin_mailman_is_as_it_was(changes: dict):
 
 
 def test_lists_need_no_change_when_the_plugin_comes_and_goes():
-    with Furnished() as house:
+    with furnished() as house:
         discuss = house.make_list()
         sealed = house.deliver(posts.make_post(ANN, discuss.address), discuss)
         assert sealed.fields("ARC-Seal")
@@ -62,7 +62,7 @@ def test_lists_need_no_change_when_the_plugin_comes_and_goes():
 
 def test_results_of_two_trusted_servers_become_one_field():
     trusted = {"arc": {"trusted_authserv_ids": "mx.example.org, lists.example.org"}}
-    with Furnished(arc=trusted) as house:
+    with furnished(arc=trusted) as house:
         discuss = house.make_list()
         fields = (
             b"Authentication-Results: lists.example.org;"
@@ -87,7 +87,7 @@ def test_results_of_two_trusted_servers_become_one_field():
 
 
 def test_without_the_door_the_pipeline_judges():
-    with Furnished(mailman=without_door()) as house:
+    with furnished(mailman=without_door()) as house:
         discuss = house.make_list()
         post = signed(posts.make_post(ANN, discuss.address))
 
@@ -111,7 +111,7 @@ def test_mailmans_own_arc_beside_ours_is_said_and_left_out(tmp_path: Path):
             "domain": SITE.name,
         }
     }
-    with Furnished(mailman=own) as house:
+    with furnished(mailman=own) as house:
         discuss = house.make_list()
         post = signed(posts.make_post(ANN, discuss.address))
 
@@ -146,7 +146,7 @@ BROKEN = {
 def test_what_the_operator_got_wrong_costs_the_seal_not_the_post(
     changes: dict, outcome: str, said: str
 ):
-    with Furnished(**changes) as house:
+    with furnished(**changes) as house:
         discuss = house.make_list()
         post = signed(posts.make_post(ANN, discuss.address))
 
@@ -163,7 +163,7 @@ def test_a_dead_dns_costs_time_and_chains_not_posts():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
         hole.bind(("127.0.0.1", 0))  # takes questions and never answers
         patience = {"arc": {"dns_timeout": "0.5", "dns_deadline": "1"}}
-        with Furnished(dns_port=hole.getsockname()[1], arc=patience) as house:
+        with furnished(dns_port=hole.getsockname()[1], arc=patience) as house:
             discuss = house.make_list()
             first = signed(posts.make_post(ANN, discuss.address))
             chained = signed(
@@ -186,7 +186,7 @@ def test_a_dead_dns_costs_time_and_chains_not_posts():
 ONLY_PAST_THE_DOOR = ("mailman_arc.plugin.handlers.authenticate.judge",)
 
 
-def assert_delivered_despite(house: House, discuss, bug: str) -> str:
+def assert_delivered_despite(house: FurnishedHouse, discuss, bug: str) -> str:
     orders = house.site.etc / "orders.txt"
     orders.write_text(bug)
     post = signed(posts.make_post(ANN, discuss.address))
@@ -217,7 +217,7 @@ def test_a_bug_at_any_seam_costs_at_most_the_seal(tmp_path):
         "configuration": str(orders),
     }
     orders.write_text("")
-    with Furnished(mailman={"plugin.saboteur": section}) as house:
+    with furnished(mailman={"plugin.saboteur": section}) as house:
         (house.site.etc / "orders.txt").symlink_to(orders)
         discuss = house.make_list()
         told = {

@@ -10,7 +10,7 @@ from tests.e2e.house import (
     ANN,
     MEMBERS,
     ZONE,
-    House,
+    FurnishedHouse,
     assert_others_accept,
     first_field,
     signed,
@@ -28,7 +28,7 @@ FORGED = (
 
 
 @pytest.fixture(autouse=True)
-def _untroubled(house: House):
+def _untroubled(house: FurnishedHouse):
     yield
     house.assert_untroubled()
 
@@ -48,7 +48,9 @@ def multipart(to: str, parts: bytes) -> bytes:
     )
 
 
-def test_the_seal_holds_where_the_list_breaks_the_authors_signature(house: House):
+def test_the_seal_holds_where_the_list_breaks_the_authors_signature(
+    house: FurnishedHouse,
+):
     discuss = house.make_list()
     post = signed(posts.make_post(ANN, discuss.address))
 
@@ -66,7 +68,7 @@ def test_the_seal_holds_where_the_list_breaks_the_authors_signature(house: House
     assert "arc=none dkim=pass dmarc=pass; sealed i=1 cv=none" in log
 
 
-def test_a_chain_goes_on(house: House):
+def test_a_chain_goes_on(house: FurnishedHouse):
     discuss = house.make_list()
     post = signed(posts.make_post(ANN, discuss.address), {posts.FORWARDER: "dkim=pass"})
 
@@ -78,7 +80,7 @@ def test_a_chain_goes_on(house: House):
     assert_others_accept(copy.octets)
 
 
-def test_a_forgery_is_told_truthfully_and_sealed(house: House):
+def test_a_forgery_is_told_truthfully_and_sealed(house: FurnishedHouse):
     discuss = house.make_list()
     post = posts.make_post(f"boss@{posts.BANK}", discuss.address)
 
@@ -102,7 +104,7 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("decorated", [True, False], ids=["footer", "plain"])
 def test_any_body_is_judged_as_it_came_and_sealed_as_it_leaves(
-    house: House, body: bytes, decorated: bool
+    house: FurnishedHouse, body: bytes, decorated: bool
 ):
     discuss = house.make_list()
     if not decorated:
@@ -115,7 +117,7 @@ def test_any_body_is_judged_as_it_came_and_sealed_as_it_leaves(
     assert_others_accept(copy.octets)
 
 
-def test_the_header_of_an_attachment_may_be_long(house: House):
+def test_the_header_of_an_attachment_may_be_long(house: FurnishedHouse):
     discuss = house.make_list()
     part = (
         b'--b1\r\nContent-Type: application/pdf; name="%s"\r\n\r\n' % LONG_NAME.encode()
@@ -147,7 +149,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("fields", FIELDS.values(), ids=FIELDS)
-def test_any_header_leaves_with_a_good_seal(house: House, fields: bytes):
+def test_any_header_leaves_with_a_good_seal(house: FurnishedHouse, fields: bytes):
     discuss = house.make_list()
     post = signed(post_with(discuss.address, fields))
 
@@ -159,7 +161,7 @@ def test_any_header_leaves_with_a_good_seal(house: House, fields: bytes):
     assert b"hidden@" not in copy.octets
 
 
-def test_repeated_fields_are_signed_from_the_bottom_up(house: House):
+def test_repeated_fields_are_signed_from_the_bottom_up(house: FurnishedHouse):
     discuss = house.make_list()
     copy = house.deliver(
         signed(post_with(discuss.address, FIELDS["repeated fields"])), discuss
@@ -174,7 +176,9 @@ def test_repeated_fields_are_signed_from_the_bottom_up(house: House):
     assert oracles.ask_dkimpy(swapped, ZONE).arc == "fail"
 
 
-def test_a_chain_whose_older_signature_an_earlier_hop_broke_passes(house: House):
+def test_a_chain_whose_older_signature_an_earlier_hop_broke_passes(
+    house: FurnishedHouse,
+):
     discuss = house.make_list()
     first = signed(
         posts.make_post(ANN, discuss.address), {posts.FORWARDER: "dkim=pass"}
@@ -192,7 +196,7 @@ def test_a_chain_whose_older_signature_an_earlier_hop_broke_passes(house: House)
     assert_others_accept(copy.octets)
 
 
-def test_a_broken_chain_gets_its_one_set_that_says_so(house: House):
+def test_a_broken_chain_gets_its_one_set_that_says_so(house: FurnishedHouse):
     discuss = house.make_list()
     post = signed(posts.make_post(ANN, discuss.address), {posts.FORWARDER: "dkim=pass"})
     copy = house.deliver(post + b"changed\r\n", discuss)
@@ -210,7 +214,9 @@ def test_a_broken_chain_gets_its_one_set_that_says_so(house: House):
 
 
 @pytest.mark.parametrize("way", ["door", "inject"])
-def test_our_own_name_in_a_field_from_outside_is_not_believed(house: House, way: str):
+def test_our_own_name_in_a_field_from_outside_is_not_believed(
+    house: FurnishedHouse, way: str
+):
     discuss = house.make_list()
     post = FORGED + posts.make_post(f"boss@{posts.BANK}", discuss.address)
 
@@ -227,7 +233,9 @@ def test_our_own_name_in_a_field_from_outside_is_not_believed(house: House, way:
     assert_others_accept(copy.octets)
 
 
-def test_a_post_that_can_be_read_in_two_ways_is_judged_as_people_read_it(house: House):
+def test_a_post_that_can_be_read_in_two_ways_is_judged_as_people_read_it(
+    house: FurnishedHouse,
+):
     discuss = house.make_list()
     genuine = signed(posts.make_post(ANN, discuss.address))
     message_id = b"Message-ID: " + _message_id(genuine).encode()
@@ -243,7 +251,7 @@ def test_a_post_that_can_be_read_in_two_ways_is_judged_as_people_read_it(house: 
     assert_others_accept(copy.octets)
 
 
-def test_a_forged_field_in_mail_to_the_owner_is_not_believed(house: House):
+def test_a_forged_field_in_mail_to_the_owner_is_not_believed(house: FurnishedHouse):
     discuss = house.make_list()
     discuss.subscribe(["olga@one.example"], "owner")
     post = FORGED + posts.make_post(f"boss@{posts.BANK}", discuss.address)
@@ -256,7 +264,7 @@ def test_a_forged_field_in_mail_to_the_owner_is_not_believed(house: House):
     assert_others_accept(copy.octets)
 
 
-def test_a_copied_voucher_is_worth_nothing(house: House):
+def test_a_copied_voucher_is_worth_nothing(house: FurnishedHouse):
     discuss = house.make_list(default_nonmember_action="hold")
     genuine = signed(posts.make_post(ANN, discuss.address))
     house.site.post(genuine, ANN, discuss)
@@ -276,7 +284,7 @@ def test_a_copied_voucher_is_worth_nothing(house: House):
     discuss.moderate(held["request_id"], "discard")
 
 
-def test_a_held_post_keeps_the_verdict_of_its_arrival(house: House):
+def test_a_held_post_keeps_the_verdict_of_its_arrival(house: FurnishedHouse):
     discuss = house.make_list(default_nonmember_action="hold")
     post = signed(posts.make_post(ANN, discuss.address))
     house.site.post(post, ANN, discuss)
@@ -291,7 +299,7 @@ def test_a_held_post_keeps_the_verdict_of_its_arrival(house: House):
     assert_others_accept(copy.octets)
 
 
-def test_a_post_to_two_lists_is_judged_once_and_sealed_for_both(house: House):
+def test_a_post_to_two_lists_is_judged_once_and_sealed_for_both(house: FurnishedHouse):
     one, two = house.make_list(), house.make_list(["dora@four.example"])
     post = signed(posts.make_post(ANN, one.address))
 
@@ -304,7 +312,7 @@ def test_a_post_to_two_lists_is_judged_once_and_sealed_for_both(house: House):
         assert_others_accept(copy.octets)
 
 
-def test_each_personalised_copy_has_a_seal_of_its_own(house: House):
+def test_each_personalised_copy_has_a_seal_of_its_own(house: FurnishedHouse):
     discuss = house.make_list(personalize="full")
     discuss.decorate("-- \nfor $user_email\n")
     post = signed(posts.make_post(ANN, discuss.address))
@@ -320,7 +328,7 @@ def test_each_personalised_copy_has_a_seal_of_its_own(house: House):
     assert "copies=3 seals=3" in house.log_of(post)
 
 
-def test_an_anonymous_list_tells_nothing_of_the_author(house: House):
+def test_an_anonymous_list_tells_nothing_of_the_author(house: FurnishedHouse):
     discuss = house.make_list(anonymous_list=True)
     post = posts.make_post(ANN, discuss.address)
     before = len(house.sink.deliveries)

@@ -150,7 +150,7 @@ def _tell(house: House, discuss: MailingList, story: Story) -> int:
     after = house.sink.wait_for_copies(before.message_id, len(MEMBERS))[0]
     logged = house.site.wait_for_log("plugins", before.message_id)
     _show("What arrived", before, ("ARC-Seal", "DKIM-Signature", "From", "Subject"))
-    results = _own_results(after, house.lists.name)
+    results = _own_results(after, house.sealer.name)
     _heading("What mailman_arc found, on top of the post")
     print(textwrap.indent(results, "  "))
     _show("What left", after, ("Subject",), only_first=ARC_SET)
@@ -269,7 +269,7 @@ Everything stays up until Ctrl-C. Some things to try in another terminal:
   mail by LMTP:   127.0.0.1 port {site.lmtp_port}, for {discuss.address}, as in
       python3 -c 'import smtplib; smtplib.LMTP("127.0.0.1", {site.lmtp_port}).sendmail(
           "you@{posts.AUTHOR}", ["{discuss.address}"], open("post.eml","rb").read())'
-  DNS:            dig @127.0.0.1 -p {house.dns.port} TXT {next(iter(house.zone))}
+  DNS:            dig @127.0.0.1 -p {house.dns_port} TXT {next(iter(house.zone))}
   what goes out:  every post is written to {site.root / "sent"}/
   mailman:        {site.python.parent / "mailman"} -C {site.config}{as_root} ...
   settings:       {site.arc_config}

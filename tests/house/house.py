@@ -7,12 +7,11 @@ with open_house([author, forwarder]) as house:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from tests.house import oracles, posts
-from tests.house.configfile import Changes
 from tests.house.dns_server import DnsServer
 from tests.house.sink import Sink
 from tests.house.site import LIST_DOMAIN, MailmanSite
@@ -25,10 +24,10 @@ SELECTOR = "arc2026"  # that of the example arc.cfg
 class House:
     """What runs, and the domain that seals."""
 
-    dns: DnsServer
+    dns_port: int
     sink: Sink
     site: MailmanSite
-    lists: posts.Domain
+    sealer: posts.Domain
     zone: dict[str, str]
 
     def opinions(self, octets: bytes) -> list[oracles.Opinion]:
@@ -36,31 +35,27 @@ class House:
         return oracles.opinions(octets, self.zone)
 
 
+def make_sealer() -> posts.Domain:
+    """The domain of the lists, with the key they seal with."""
+    return posts.make_domain(LIST_DOMAIN, policy="none", selector=SELECTOR)
+
+
 @contextmanager
 def open_house(
-    domains: Iterable[posts.Domain] = (),
-    *,
-    plugin: bool = True,
-    mailman: Changes | None = None,
-    arc: Changes | None = None,
-    python: Path | None = None,
+    domains: Iterable[posts.Domain] = (), *, dns_port: int | None = None, **changes: Any
 ) -> Iterator[House]:
     """Start everything; when the context ends, nothing is left.
 
-    `domains` are published in the DNS beside that of the lists; the other
-    arguments are those of `MailmanSite`.
+    `domains` are published in the DNS beside that of the lists, unless there
+    is another name server at `dns_port`; `changes` are arguments of
+    `MailmanSite`.
     """
-    lists = posts.make_domain(LIST_DOMAIN, policy="none", selector=SELECTOR)
-    zone = posts.zone_of([lists, *domains])
-    with DnsServer(zone) as dns, Sink() as sink:
-        site = MailmanSite(
-            sink.port,
-            dns.port,
-            key=lists.private_key,
-            plugin=plugin,
-            mailman=mailman,
-            arc=arc,
-            python=python,
-        )
-        with site:
-            yield House(dns, sink, site, lists, zone)
+    sealer = make_sealer()
+    zone = posts.zone_of([sealer, *domains])
+    with ExitStack() as opened:
+        if dns_port is None:
+            dns_port = opened.enter_context(DnsServer(zone)).port
+        sink = opened.enter_context(Sink())
+        settings = {"key": sealer.private_key, **changes}
+        site = opened.enter_context(MailmanSite(sink.port, dns_port, **settings))
+        yield House(dns_port, sink, site, sealer, zone)

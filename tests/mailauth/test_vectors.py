@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ SEALED_AT = 1767607260
 SIGNED_BY_THE_VECTORS = ("from", "to", "subject", "date", "message-id")
 
 
+RSA_PEM = "RSA PRIVATE KEY"
+
+
 def octets_of(case: str) -> bytes:
     return (VECTORS / case / "message.eml").read_bytes()
 
@@ -48,11 +52,10 @@ def expected_of(case: str) -> dict[str, Any]:
 
 def sample_keys() -> dict[str, SigningKey]:
     texts = tomllib.loads((VECTORS / "rfc8463-sample-keys.toml").read_text())
-    pem = "RSA PRIVATE KEY"
+    lines = textwrap.fill(texts["rsa_pkcs1"], 64)
+    pem = f"-----BEGIN {RSA_PEM}-----\n{lines}\n-----END {RSA_PEM}-----\n"
     return {
-        "rsa": parse_signing_key(
-            f"-----BEGIN {pem}-----{texts['rsa_pkcs1']}-----END {pem}-----\n".encode()
-        ),
+        "rsa": parse_signing_key(pem.encode()),
         "ed25519": parse_signing_key(
             ed25519_pem_of(base64.b64decode(texts["ed25519_seed"]))
         ),
