@@ -1,7 +1,8 @@
 """Add a set to a message (RFC 8617 §5.1).
 
 The fields are written so that every known validator accepts them: `i=` first
-behind one space, lower case, relaxed/relaxed, no optional tags.
+behind one space, lower case, no optional tags.  Relaxed canonicalisation is the
+default, because simple does not survive a field folded anew.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mailman_arc.mailauth.arc.verify import (
     parse_seal,
     seal_digests,
 )
-from mailman_arc.mailauth.canonical import BodyHashes
+from mailman_arc.mailauth.canonical import BodyHashes, Canonicalization
 from mailman_arc.mailauth.crypto import SigningKey, VerifyingKey
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.keyrecord import KeyRecord
@@ -82,6 +83,8 @@ class Sealing:
     now: int
     signed_fields: Sequence[str] = SIGNED_FIELDS
     oversigned_fields: Sequence[str] = OVERSIGNED_FIELDS
+    header_form: Canonicalization = "relaxed"
+    body_form: Canonicalization = "relaxed"
 
 
 def seal(
@@ -149,12 +152,13 @@ def _goes_with(status: ChainStatus, chain: Chain) -> bool:
 def _message_signature(
     message: WireMessage, instance: int, sealing: Sealing, identity: SealingIdentity
 ) -> Field:
-    digest = BodyHashes(message.body).digest("relaxed").digest
+    digest = BodyHashes(message.body).digest(sealing.body_form).digest
+    forms = f"{sealing.header_form}/{sealing.body_form}"
     names = _names_to_sign(message, sealing)
     unsigned = make_field(
         b"ARC-Message-Signature",
         (
-            f" i={instance}; a={identity.key.algorithm}; c=relaxed/relaxed;\r\n"
+            f" i={instance}; a={identity.key.algorithm}; c={forms};\r\n"
             f" d={identity.domain}; s={identity.selector}; t={sealing.now};\r\n"
             f" h={_folded_names(names)};\r\n"
             f" bh={base64.b64encode(digest).decode()};\r\n b={_PLACEHOLDER}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from mailman_arc.mailauth.answers import Answers, answer_for
 from mailman_arc.mailauth.arc.chain import ArcSet, Chain, TaggedField, read_chain
@@ -17,6 +18,7 @@ from mailman_arc.mailauth.message import WireMessage
 from mailman_arc.mailauth.reasons import Reason
 from mailman_arc.mailauth.signature import (
     MAX_TIME_DIGITS,
+    Checked,
     Signature,
     as_relaxed,
     check_signature,
@@ -36,13 +38,27 @@ class ChainStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SetVerdict:
+    """What came of one set; a check that was not made is None.
+
+    `sealer` and `selector` are those of the seal, as far as they could be read.
+    """
+
+    instance: int
+    sealer: str | None = None
+    selector: str | None = None
+    seal: Checked | None = None
+    message_signature: Checked | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChainVerdict:
     """How a chain was found.
 
     A failure has a reason and, where one set is to blame, its instance.
     `oldest_pass` is 0 when every ARC-Message-Signature verifies, else the
     first instance since which nothing signed has changed (RFC 8617 §5.2
-    step 5).
+    step 5).  `sets` tells of each set of a complete chain, oldest first.
     """
 
     status: ChainStatus
@@ -50,6 +66,7 @@ class ChainVerdict:
     reason: Reason | None = None
     instance: int | None = None
     oldest_pass: int = 0
+    sets: tuple[SetVerdict, ...] = ()
 
     @property
     def is_unjudged(self) -> bool:
@@ -94,21 +111,32 @@ def verify_chain(
         return ChainVerdict(ChainStatus.NONE, chain)
     if chain.reason is not None:
         return ChainVerdict(ChainStatus.FAIL, chain, chain.reason, chain.instance)
-    newest = chain.sets[-1]
-    reason = _check_message_signature(newest, message, answers, now, bodies)
-    if reason is not None:
-        return ChainVerdict(ChainStatus.FAIL, chain, reason, newest.instance)
-    digests = seal_digests(chain.sets)
-    for arc_set in reversed(chain.sets):
-        reason = _check_seal(arc_set.seal, digests[arc_set.instance - 1], answers)
-        if reason is not None:
-            return ChainVerdict(ChainStatus.FAIL, chain, reason, arc_set.instance)
-    for arc_set in reversed(chain.sets[:-1]):
-        if _check_message_signature(arc_set, message, answers, now, bodies) is not None:
-            return ChainVerdict(
-                ChainStatus.PASS, chain, oldest_pass=arc_set.instance + 1
-            )
-    return ChainVerdict(ChainStatus.PASS, chain)
+    check = partial(
+        _check_message_signature,
+        message=message,
+        answers=answers,
+        now=now,
+        bodies=bodies,
+    )
+    # The newest signature, all seals, then the older signatures: what costs
+    # least and fails most comes first, and the first failure ends it.
+    signatures = {chain.highest: check(chain.sets[-1])}
+    seals: dict[int, Checked] = {}
+    reason = signatures[chain.highest].reason
+    instance: int | None = chain.highest
+    if reason is None:
+        seals, reason, instance = _check_seals(chain, answers)
+    oldest_pass = 0
+    if reason is None:
+        oldest_pass = _find_oldest_pass(chain, check, signatures)
+    return ChainVerdict(
+        ChainStatus.PASS if reason is None else ChainStatus.FAIL,
+        chain,
+        reason,
+        instance,
+        oldest_pass,
+        tuple(_tell(each, seals, signatures) for each in chain.sets),
+    )
 
 
 def parse_message_signature(field: TaggedField) -> Signature:
@@ -162,36 +190,73 @@ def seal_digests(covered: Sequence[ArcSet]) -> list[bytes]:
     return digests
 
 
+def _check_seals(
+    chain: Chain, answers: Answers
+) -> tuple[dict[int, Checked], Reason | None, int | None]:
+    """Check the seals from the newest on, up to the first that fails."""
+    digests = seal_digests(chain.sets)
+    seals = {}
+    for arc_set in reversed(chain.sets):
+        checked = _check_seal(arc_set.seal, digests[arc_set.instance - 1], answers)
+        seals[arc_set.instance] = checked
+        if checked.reason is not None:
+            return seals, checked.reason, arc_set.instance
+    return seals, None, None
+
+
+def _find_oldest_pass(
+    chain: Chain, check: Callable[[ArcSet], Checked], signatures: dict[int, Checked]
+) -> int:
+    """Check the older signatures, newest first; note what came of each."""
+    for arc_set in reversed(chain.sets[:-1]):
+        checked = signatures[arc_set.instance] = check(arc_set)
+        if checked.reason is not None:
+            return arc_set.instance + 1
+    return 0
+
+
+def _tell(
+    arc_set: ArcSet, seals: Mapping[int, Checked], signatures: Mapping[int, Checked]
+) -> SetVerdict:
+    tags = arc_set.seal.tags
+    return SetVerdict(
+        arc_set.instance,
+        tags.get("d"),
+        tags.get("s"),
+        seals.get(arc_set.instance),
+        signatures.get(arc_set.instance),
+    )
+
+
 def _check_message_signature(
     arc_set: ArcSet,
     message: WireMessage,
     answers: Answers,
     now: int,
     bodies: BodyHashes,
-) -> Reason | None:
+) -> Checked:
     try:
         signature = parse_message_signature(arc_set.message_signature)
     except MalformedField as error:
-        return Reason(error.reason)
+        return Checked(Reason(error.reason))
     checked = check_signature(signature, message, bodies, answers, now)
     mismatch = checked.reason in (Reason.BODY_HASH, Reason.SIGNATURE)
     if mismatch and not signature.form_given:
         # Without c= the RFC says simple; sealers exist that meant relaxed.
         relaxed = as_relaxed(signature)
-        second = check_signature(relaxed, message, bodies, answers, now).reason
+        second = check_signature(relaxed, message, bodies, answers, now)
         # The reading that comes further is the one that was meant.
-        return checked.reason if second is Reason.BODY_HASH else second
-    return checked.reason
+        return checked if second.reason is Reason.BODY_HASH else second
+    return checked
 
 
-def _check_seal(field: TaggedField, digest: bytes, answers: Answers) -> Reason | None:
+def _check_seal(field: TaggedField, digest: bytes, answers: Answers) -> Checked:
     try:
         seal = parse_seal(field)
     except MalformedField as error:
-        return Reason(error.reason)
+        return Checked(Reason(error.reason))
     keys, why = usable_keys(answer_for(answers, seal.key_name), seal.algorithm)
-    if not keys:
-        return why
-    if any(key.key.verifies(seal.signature_octets, digest) for key in keys):
-        return None
-    return Reason.SIGNATURE
+    for key in keys:
+        if key.key.verifies(seal.signature_octets, digest):
+            return Checked(None, key)
+    return Checked(Reason.SIGNATURE, keys[0]) if keys else Checked(why)
