@@ -282,3 +282,17 @@ def test_a_message_made_of_local_line_ends_is_proved_on_the_wire():
     octets = to_wire(seal_fields(local), POST)
     assert proof(octets) is None
     assert judge_chain(octets, whole_zone()).status is ChainStatus.PASS
+
+
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (POST, ChainStatus.PASS),
+        (POST, ChainStatus.FAIL),
+        (chain_of(1), ChainStatus.NONE),
+        (b"ARC-Seal: i=1; cv=none\r\n" + POST, ChainStatus.PASS),
+    ],
+)
+def test_a_status_that_does_not_go_with_the_chain_is_refused(octets, status):
+    with pytest.raises(ValueError, match="cannot be sealed"):
+        seal_fields(octets, status)

@@ -6,6 +6,7 @@ import hashlib
 import pytest
 
 from mailman_arc.mailauth.canonical import (
+    MAX_LENGTHS,
     BodyHashes,
     Canonicalization,
     canonical_body,
@@ -191,3 +192,12 @@ def test_a_body_is_hashed_once_for_each_form_and_limit():
     assert bodies.digest("simple") is not first
     assert bodies.digest("relaxed", 3) is not first
     assert bodies.digest("relaxed", 3) is bodies.digest("relaxed", 3)
+
+
+def test_the_number_of_limits_is_limited():
+    bodies = BodyHashes(b"Hello list.\r\n")
+    known = [bodies.digest("simple", limit) for limit in range(MAX_LENGTHS)]
+
+    assert bodies.digest("simple", MAX_LENGTHS).digest == b""
+    assert bodies.digest("simple", 0) == known[0]
+    assert len(bodies.digest("simple").digest) == 32

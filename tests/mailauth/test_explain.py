@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from mailman_arc.mailauth.arc.verify import SetVerdict
 from mailman_arc.mailauth.author import Author, find_author
+from mailman_arc.mailauth.dkim import DkimVerdict
 from mailman_arc.mailauth.dmarc import DmarcReason, Identifier, evaluate_dmarc
 from mailman_arc.mailauth.explain import (
     CLAUSES,
@@ -18,8 +20,10 @@ from mailman_arc.mailauth.explain import (
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.mailauth.reasons import Reason
 from mailman_arc.mailauth.results import Result
+from mailman_arc.mailauth.signature import Checked
 from tests.support.mail import (
     POST,
+    add_set,
     chain_of,
     changed,
     judge_chain,
@@ -71,6 +75,11 @@ def test_a_signature_is_explained(octets, sentence):
 CHAINS = {
     "none": (POST, "Nobody has sealed this message."),
     "one": (chain_of(1), "The chain of 1 (relay.example) is good."),
+    "a footer in between": (
+        add_set(changed(chain_of(1), b"Bye", b"bye"), 2),
+        "The chain of 2 (relay.example, lists.example) is good; what was signed has "
+        "not changed since set 2.",
+    ),
     "changed since": (
         chain_of(1, b"X: y\r\n" + POST).replace(b"Bye", b"bye"),
         "The chain is broken at set 1, because the text has changed since.",
@@ -97,6 +106,22 @@ def test_each_set_is_explained():
         "the seal was not checked, the message signature was not checked."
     )
     assert "the message signature does not hold, because the text has changed" in second
+
+
+def test_a_set_without_names_is_explained():
+    sentence = explain_set(SetVerdict(1, seal=Checked(Reason.DOMAIN)))
+
+    assert sentence.startswith(
+        "Set 1, sealed by an unnamed domain: the seal does not hold"
+    )
+
+
+def test_a_signature_without_algorithm_is_explained():
+    unfinished = DkimVerdict(Result.PERMERROR, Reason.MISSING_TAG, "a.example", "s1")
+
+    assert explain_dkim(unfinished).startswith(
+        "The DKIM signature of a.example (key s1) does not count"
+    )
 
 
 def test_each_set_of_a_good_chain_tells_of_its_key():

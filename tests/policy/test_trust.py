@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from mailman_arc.mailauth.authres import MAX_FIELDS
 from mailman_arc.mailauth.message import read_message
-from mailman_arc.policy.trust import Trust, believed_results
+from mailman_arc.policy.trust import MAX_HEAD_OCTETS, Trust, believed_results
 from tests.support.mail import POST
 
 
@@ -168,3 +168,18 @@ def test_what_is_believed_of_our_name_would_be_forged_without_trust(value):
 
     if believed(field + b"\r\n", OWN_TOO):
         assert TRUST.is_forged(field.partition(b":")[2])
+
+
+@pytest.mark.parametrize(
+    ("start", "is_forged"),
+    [
+        (b" lists.example; ", True),
+        (b" other.example; ", False),
+        (b" (%s) " % (b"x" * MAX_HEAD_OCTETS), True),
+        (b' "other.example" ; ', True),
+    ],
+)
+def test_a_long_field_has_to_say_at_once_whose_it_is(start, is_forged):
+    value = start + b"dkim=pass " + b"x" * MAX_HEAD_OCTETS
+
+    assert Trust("lists.example").is_forged(value) is is_forged
