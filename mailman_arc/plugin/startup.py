@@ -79,6 +79,11 @@ def report_configuration() -> None:
             identity.key.algorithm,
             identity.key.bits,
         )
+        if identity.key.key_type == "ed25519":
+            _log.warning(
+                "the key is Ed25519, which most receivers of ARC cannot verify; they "
+                "will take the whole chain for broken; an RSA key of 2048 bits is better"
+            )
 
 
 def _runner_class(name: str) -> Any:
