@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 from mailman_arc.plugin import startup, wiring
 from mailman_arc.plugin.hooks import ArcPlugin
 from tests.plugin.conftest import SITE
+from tests.support.keys import ed25519_pem
 
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -228,3 +229,15 @@ def test_only_the_first_process_reports(mailman, install, monkeypatch, log):
     assert log() == [
         "INFO sealing as lists.example with selector arc (rsa-sha256, 1024 bits)"
     ]
+
+
+def test_an_ed25519_key_is_warned_of(tmp_path, files):
+    key = tmp_path / "ed.pem"
+    key.touch(mode=0o600)
+    key.write_bytes(ed25519_pem())
+    text = "[arc]\ndomain: lists.example\nselector: ed\n" + f"key_file: {key}\n"
+
+    started = Started(tmp_path, SITE, text)
+
+    assert started.log[0].endswith("with selector ed (ed25519-sha256, 256 bits)")
+    assert "RSA key of 2048 bits is better" in started.log[1]
