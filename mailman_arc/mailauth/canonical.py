@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mailman_arc.mailauth.message import Field
+from mailman_arc.mailauth.message import Field, WireMessage
 
 
 Canonicalization = Literal["simple", "relaxed"]
@@ -22,6 +22,7 @@ Octets = bytes | memoryview
 MAX_LENGTHS = 5  # different l= of one message; honest mail has one at most
 
 _SLICE = 1 << 16
+_FEW = 1024  # runs of white space in a slice
 _CR = 0x0D
 _WHITE_SPACE = re.compile(rb"[ \t]+")
 
@@ -31,12 +32,25 @@ def canonical_field(field: Field, how: Canonicalization) -> bytes:
     if how == "simple":
         return field.raw
     value = field.value
-    if b"\x0b" in value or b"\x0c" in value or value.count(b"\r") != value.count(b"\n"):
+    if b"\x0b" in value or b"\x0c" in value or _has_stray_line_end(value):
         # bytes.split() takes these octets for white space, RFC 6376 does not.
         value = _WHITE_SPACE.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
     else:
         value = b" ".join(value.split())
     return field.name + b":" + value
+
+
+def canonical_field_at(
+    message: WireMessage, position: int, how: Canonicalization
+) -> bytes:
+    """A field of a message in canonical form; remembered, for many ask for it."""
+    if how == "simple":
+        return message.fields[position].raw
+    known = message.relaxed_fields.get(position)
+    if known is None:
+        known = canonical_field(message.fields[position], how)
+        message.relaxed_fields[position] = known
+    return known
 
 
 def canonical_body(body: bytes, how: Canonicalization) -> Iterator[Octets]:
@@ -106,15 +120,32 @@ def _relaxed_body(body: bytes) -> Iterator[bytes]:
         if b"\t" in piece:
             piece = piece.replace(b"\t", b" ")
         if pending or b" " in piece:
-            piece = pending + piece
-            while b"  " in piece:
-                piece = piece.replace(b"  ", b" ")
-            piece = piece.replace(b" \r\n", b"\r\n")
+            piece = _squeezed(pending + piece).replace(b" \r\n", b"\r\n")
             pending = b" " if piece.endswith(b" ") else b""
             piece = piece.removesuffix(b" ")
         yield piece
     if end:
         yield b"\r\n"
+
+
+def _squeezed(text: bytes) -> bytes:
+    """Make one space of each run of spaces.
+
+    Ordinary text has few runs: it is searched once, split there and joined
+    again.  Where there are many, replacing again and again is quicker.
+    """
+    head, *parts = text.split(b"  ", _FEW)
+    if not parts:
+        return text
+    if len(parts) < _FEW:
+        rest = [part for part in (part.lstrip(b" ") for part in parts) if part]
+        ends_in_space = parts[-1] in (b"", b" ")
+        return b" ".join([head, *rest, b""] if ends_in_space else [head, *rest])
+    for run in (b" " * 256, b" " * 16, b" " * 4):
+        text = text.replace(run, b" ")
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text
 
 
 def _end_of_slice(body: bytes, start: int, end: int) -> int:
@@ -137,7 +168,16 @@ def _end_of_content(body: bytes, ignored: bytes) -> int:
         if kept:
             break
     tail = body[end:]
-    if tail.count(b"\r") != tail.count(b"\n"):
-        # A bare CR is content: it and what stands before it stays.
-        end += tail.replace(b"\r\n", b"\n\n").rfind(b"\r") + 1
+    if _has_stray_line_end(tail):
+        # These are content: they and what stands before them stays.
+        strays = tail.replace(b"\r\n", b"  ")
+        end += max(strays.rfind(b"\r"), strays.rfind(b"\n")) + 1
     return end
+
+
+def _has_stray_line_end(octets: bytes) -> bool:
+    """Tell whether there is a CR or LF that is not part of a CRLF."""
+    if b"\n" not in octets and b"\r" not in octets:
+        return False
+    pairs = octets.count(b"\r\n")
+    return octets.count(b"\r") != pairs or octets.count(b"\n") != pairs

@@ -31,6 +31,9 @@ from mailman_arc.mailauth.reasons import Reason
 
 KeyType = Literal["rsa", "ed25519"]
 
+_PADDING = PKCS1v15()
+_SHA256_DIGEST = Prehashed(SHA256())
+
 MIN_RSA_BITS = 1024  # RFC 8301 §3.2
 MAX_RSA_BITS = 8192  # RFC 8301 §3.2 asks for 4096 only; beyond this it costs too much
 MIN_EXPONENT = 3  # RFC 8017 §3.1; it is odd, too
@@ -54,7 +57,7 @@ class VerifyingKey:
         """
         try:
             if isinstance(self._key, RSAPublicKey):
-                self._key.verify(signature, digest, PKCS1v15(), Prehashed(SHA256()))
+                self._key.verify(signature, digest, _PADDING, _SHA256_DIGEST)
             else:
                 self._key.verify(signature, digest)
         except InvalidSignature:
@@ -91,7 +94,7 @@ class SigningKey:
     def sign(self, digest: bytes) -> bytes:
         """Sign a SHA-256 digest."""
         if isinstance(self._key, RSAPrivateKey):
-            return self._key.sign(digest, PKCS1v15(), Prehashed(SHA256()))
+            return self._key.sign(digest, _PADDING, _SHA256_DIGEST)
         return self._key.sign(digest)
 
 

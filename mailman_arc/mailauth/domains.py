@@ -7,6 +7,7 @@ form it was written in (RFC 8616 §4, §5).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mailman_arc.mailauth.errors import MalformedField
 
@@ -18,6 +19,7 @@ MAX_LABEL_LENGTH = 63  # RFC 1035 §2.3.4
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 
 
+@lru_cache(maxsize=1024)
 def parse_domain(text: str) -> str:
     """Normalise a domain name or selector to lower-case A-labels.
 

@@ -1,8 +1,8 @@
 """A message as octets: the only reader of raw mail.
 
 Nothing is decoded, unfolded or repaired: signatures cover octets, and so does
-everything here.  Line ends are CRLF throughout; mail with bare LF is brought
-to CRLF before it is read (RFC 6376 §5.3), bare CR is an ordinary octet.
+everything here.  Lines end in CRLF; mail with the line ends of this machine is
+brought to CRLF before it is read (RFC 6376 §5.3), bare CR is an ordinary octet.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from functools import cached_property
 
 MAX_HEADER_OCTETS = 1 << 20  # what is longer than this is not looked into
 
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 # RFC 5322 §3.6.8 ftext, with the white space before the colon that §4.5 allows.
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 
@@ -57,6 +56,11 @@ class WireMessage:
             found.setdefault(field.name, []).append(index)
         return found
 
+    @cached_property
+    def relaxed_fields(self) -> dict[int, bytes]:
+        """Fields in relaxed form by position, as far as somebody has asked."""
+        return {}
+
     def named(self, name: bytes) -> list[Field]:
         """All fields of this (lower-case) name, top to bottom."""
         return [self.fields[index] for index in self.positions.get(name, ())]
@@ -66,12 +70,19 @@ def read_message(octets: bytes) -> WireMessage:
     """Split a message into its header fields and its body.
 
     Reads any octets.  The header ends at the first empty line; without one
-    everything is header (RFC 5322 §2.1).  Time and memory are linear.
+    everything is header (RFC 5322 §2.1).  A message whose first line ends in
+    bare LF has the line ends of this machine, and is brought to CRLF whole;
+    in another one, a bare LF ends a line of the header, and in the body it is
+    an ordinary octet.  Time and memory are linear.
     """
-    octets = to_crlf(octets)
+    if not _begins_with_crlf_line(octets):
+        octets = to_crlf(octets)
     if octets.startswith(b"\r\n"):
         return WireMessage((), octets[2:])
-    header, _, body = octets.partition(b"\r\n\r\n")
+    header, empty_line, body = octets.partition(b"\r\n\r\n")
+    if header.count(b"\n") != header.count(b"\r\n"):
+        octets = to_crlf(header) + empty_line + body
+        header, _, body = octets.partition(b"\r\n\r\n")
     if len(header) > MAX_HEADER_OCTETS:
         return WireMessage((), body, header_too_long=True)
     fields, count = _read_fields(header)
@@ -82,7 +93,14 @@ def to_crlf(octets: bytes) -> bytes:
     """Bring bare LF to CRLF; octets that have none come back as they are."""
     if octets.count(b"\n") == octets.count(b"\r\n"):
         return octets
-    return _BARE_LF.sub(b"\r\n", octets)
+    if b"\r" in octets:
+        octets = octets.replace(b"\r\n", b"\n")
+    return octets.replace(b"\n", b"\r\n")
+
+
+def _begins_with_crlf_line(octets: bytes) -> bool:
+    end = octets.find(b"\n")
+    return end > 0 and octets[end - 1 : end] == b"\r"
 
 
 def make_field(name: bytes, value: bytes) -> Field:
@@ -102,7 +120,12 @@ def _read_fields(header: bytes) -> tuple[tuple[Field, ...], int]:
         lines = re.split(rb"\r\n(?![ \t])", header)
     else:
         hidden = header.replace(b"\r\n ", b"\x00 ").replace(b"\r\n\t", b"\x00\t")
-        lines = [line.replace(b"\x00", b"\r\n") for line in hidden.split(b"\r\n")]
-    matches = ((_NAME.match(line), line) for line in lines)
-    fields = tuple(Field(match[1].lower(), line) for match, line in matches if match)
-    return fields, len(lines)
+        lines = hidden.split(b"\r\n")
+        if len(hidden) != len(header):
+            lines = [line.replace(b"\x00", b"\r\n") for line in lines]
+    fields = []
+    for line in lines:
+        match = _NAME.match(line)
+        if match is not None:
+            fields.append(Field(match[1].lower(), line))
+    return tuple(fields), len(lines)

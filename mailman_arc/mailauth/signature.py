@@ -7,7 +7,6 @@ number (RFC 8617 §4.1.2), so both are parsed and checked here, once.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from mailman_arc.mailauth.canonical import (
     BodyHashes,
     Canonicalization,
     canonical_field,
+    canonical_field_at,
 )
 from mailman_arc.mailauth.domains import parse_domain
 from mailman_arc.mailauth.errors import MalformedField
@@ -34,7 +34,6 @@ _CANONICALIZATIONS: Mapping[str, Canonicalization] = {
     "simple": "simple",
     "relaxed": "relaxed",
 }
-_SIGNATURE_VALUE = re.compile(rb"((?:^|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,10 @@ def as_relaxed(signature: Signature) -> Signature:
 def header_hash_input(signature: Signature, message: WireMessage) -> bytes:
     """The octets that are hashed and signed (RFC 6376 §3.7, §5.4.2)."""
     how = signature.header_form
-    pieces = [canonical_field(field, how) for field in _picked(signature, message)]
+    pieces = [
+        canonical_field_at(message, position, how)
+        for position in _picked(signature, message)
+    ]
     pieces.append(canonical_field(without_signature(signature.field), how))
     return b"\r\n".join(pieces)
 
@@ -178,12 +180,20 @@ def header_hash_input(signature: Signature, message: WireMessage) -> bytes:
 def without_signature(field: Field) -> Field:
     """The field with nothing behind `b=` (RFC 6376 §3.5, b=)."""
     name, colon, value = field.raw.partition(b":")
-    emptied = _SIGNATURE_VALUE.sub(rb"\1", value, count=1)
-    return Field(field.name, name + colon + emptied)
+    pieces = value.split(b";")
+    for index, piece in enumerate(pieces):
+        tag, equals, _ = piece.partition(b"=")
+        if equals and tag.strip(b" \t\r\n") == b"b":
+            pieces[index] = tag + equals
+            break
+    return Field(field.name, name + colon + b";".join(pieces))
 
 
-def _picked(signature: Signature, message: WireMessage) -> Iterator[Field]:
-    """The fields that h= names, each name from the bottom up; absent ones are null."""
+def _picked(signature: Signature, message: WireMessage) -> Iterator[int]:
+    """Where the fields that h= names stand, each name from the bottom up.
+
+    An absent one is null input (RFC 6376 §3.5, h=).
+    """
     remaining: dict[bytes, Iterator[int]] = {}
     for name in signature.signed_fields:
         if name not in message.positions:
@@ -192,7 +202,7 @@ def _picked(signature: Signature, message: WireMessage) -> Iterator[Field]:
             remaining[name] = reversed(message.positions[name])
         for position in remaining[name]:
             if position != signature.position:
-                yield message.fields[position]
+                yield position
                 break
 
 

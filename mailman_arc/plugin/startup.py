@@ -81,8 +81,8 @@ def report_configuration() -> None:
         )
         if identity.key.key_type == "ed25519":
             _log.warning(
-                "the key is Ed25519, which most receivers of ARC cannot verify; they "
-                "will take the whole chain for broken; an RSA key of 2048 bits is better"
+                "the key is Ed25519, which most receivers of ARC cannot verify: they "
+                "take the whole chain for broken; an RSA key of 2048 bits is better"
             )
 
 

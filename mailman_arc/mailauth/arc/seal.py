@@ -21,9 +21,9 @@ from mailman_arc.mailauth.arc.chain import (
 )
 from mailman_arc.mailauth.arc.verify import (
     ChainStatus,
+    newest_seal_digest,
     parse_message_signature,
     parse_seal,
-    seal_digests,
 )
 from mailman_arc.mailauth.canonical import BodyHashes, Canonicalization
 from mailman_arc.mailauth.crypto import SigningKey, VerifyingKey
@@ -109,7 +109,7 @@ def seal(
     seal_field = _unsigned_seal(instance, sealing, identity)
     own = ArcSet(instance, results, _tagged(signature), _tagged(seal_field))
     covered = (own,) if sealing.status is ChainStatus.FAIL else (*chain.sets, own)
-    octets = identity.key.sign(seal_digests(covered)[-1])
+    octets = identity.key.sign(newest_seal_digest(covered))
     return _with_signature(seal_field, octets), signature, results
 
 
@@ -135,7 +135,7 @@ def prove_newest_set(message: WireMessage, key: VerifyingKey) -> Reason | None:
         if chain.reason is not None:
             return chain.reason
         covered = chain.sets
-    good = key.verifies(parsed.signature_octets, seal_digests(covered)[-1])
+    good = key.verifies(parsed.signature_octets, newest_seal_digest(covered))
     return None if good else Reason.SIGNATURE
 
 

@@ -178,16 +178,32 @@ def seal_digests(covered: Sequence[ArcSet]) -> list[bytes]:
     running = hashlib.sha256()
     digests = []
     for arc_set in covered:
-        seal = arc_set.seal.field
-        running.update(canonical_field(arc_set.results, "relaxed") + b"\r\n")
-        running.update(
-            canonical_field(arc_set.message_signature.field, "relaxed") + b"\r\n"
-        )
+        running.update(_signed_part(arc_set))
         own = running.copy()
-        own.update(canonical_field(without_signature(seal), "relaxed"))
+        own.update(_own_part(arc_set))
         digests.append(own.digest())
-        running.update(canonical_field(seal, "relaxed") + b"\r\n")
+        running.update(canonical_field(arc_set.seal.field, "relaxed") + b"\r\n")
     return digests
+
+
+def newest_seal_digest(covered: Sequence[ArcSet]) -> bytes:
+    """What the seal of the last set signs: SHA-256 over all (RFC 8617 §5.1.1)."""
+    sha256 = hashlib.sha256()
+    for arc_set in covered[:-1]:
+        sha256.update(_signed_part(arc_set))
+        sha256.update(canonical_field(arc_set.seal.field, "relaxed") + b"\r\n")
+    sha256.update(_signed_part(covered[-1]) + _own_part(covered[-1]))
+    return sha256.digest()
+
+
+def _signed_part(arc_set: ArcSet) -> bytes:
+    results = canonical_field(arc_set.results, "relaxed")
+    signature = canonical_field(arc_set.message_signature.field, "relaxed")
+    return results + b"\r\n" + signature + b"\r\n"
+
+
+def _own_part(arc_set: ArcSet) -> bytes:
+    return canonical_field(without_signature(arc_set.seal.field), "relaxed")
 
 
 def _check_seals(
