@@ -14,6 +14,7 @@ from functools import cached_property
 
 MAX_HEADER_OCTETS = 1 << 20  # what is longer than this is not looked into
 
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 # RFC 5322 §3.6.8 ftext, with the white space before the colon that §4.5 allows.
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 
@@ -79,10 +80,10 @@ def read_message(octets: bytes) -> WireMessage:
         octets = to_crlf(octets)
     if octets.startswith(b"\r\n"):
         return WireMessage((), octets[2:])
-    header, empty_line, body = octets.partition(b"\r\n\r\n")
+    header, _, body = octets.partition(b"\r\n\r\n")
     if header.count(b"\n") != header.count(b"\r\n"):
-        octets = to_crlf(header) + empty_line + body
-        header, _, body = octets.partition(b"\r\n\r\n")
+        # A bare LF may have made an empty line before that one.
+        header, body = _split_at_any_empty_line(octets)
     if len(header) > MAX_HEADER_OCTETS:
         return WireMessage((), body, header_too_long=True)
     fields, count = _read_fields(header)
@@ -96,6 +97,14 @@ def to_crlf(octets: bytes) -> bytes:
     if b"\r" in octets:
         octets = octets.replace(b"\r\n", b"\n")
     return octets.replace(b"\n", b"\r\n")
+
+
+def _split_at_any_empty_line(octets: bytes) -> tuple[bytes, bytes]:
+    found = _EMPTY_LINE.search(octets)
+    if found is None:
+        return to_crlf(octets), b""
+    header = octets[: found.start()].removesuffix(b"\r")
+    return to_crlf(header), octets[found.end() :]
 
 
 def _begins_with_crlf_line(octets: bytes) -> bool:

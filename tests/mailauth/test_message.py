@@ -135,3 +135,19 @@ def test_a_header_beyond_the_limit_is_not_looked_into():
     message = read_message(header + b"\r\n\r\nbody")
     assert (message.fields, message.header_too_long) == ((), True)
     assert message.body == b"body"
+
+
+@pytest.mark.parametrize(
+    ("octets", "body"),
+    [
+        (b"A: b\r\n\nbody\n\r\n\r\n", b"body\n\r\n\r\n"),
+        (b"A: b\r\nC: d\n\r\nbody\n", b"body\n"),
+        (b"A: b\r\nC: d\nE: f\r\n\r\nbody\n", b"body\n"),
+        (b"A: b\r\nC: d\n", b""),
+    ],
+)
+def test_a_bare_lf_ends_a_line_of_the_header_only(octets, body):
+    message = read_message(octets)
+
+    assert message.body == body
+    assert all(b"\n" not in field.raw for field in message.fields)

@@ -1,0 +1,91 @@
+"""Any text is an arrival made here or MalformedField, and nobody can alter one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[2])
+    from tests.fuzz.engine import run_file
+
+    sys.exit(run_file(__file__))
+
+import dataclasses
+import json
+
+from mailman_arc.policy.arrival import (
+    Arrival,
+    Binding,
+    format_arrival,
+    parse_arrival,
+    vouch,
+    vouched_arrival,
+)
+from tests.fuzz.harness import BLANKS, ODD, Refused, as_text, readings, steady
+
+
+GOOD = Arrival("pass", " mx.example; none", "mx.example; none", "arc=pass", "00", 1)
+BINDING = Binding(b"h" * 32, b"b" * 64)
+SECRET = b"s" * 32
+SEEDS = (
+    format_arrival(GOOD).encode(),
+    format_arrival(dataclasses.replace(GOOD, status="")).encode(),
+    vouch(GOOD, BINDING, SECRET).encode(),
+    b'{"status":null,"results":[],"field":1,"summary":{},"chain":"","judged_at":1e999}',
+    b"[" * 2000,
+    b'{"judged_at":' + b"9" * 800 + b"}",
+    b"AAAA",
+    b"\xc3\xbc",
+)
+WORDS = (
+    b"{", b"}", b"[", b"]", b'"', b":", b",", b'"status":"pass",', b'"status":"",',
+    b'"results":"x",', b'"field":"x",', b'"summary":"x",', b'"chain":"x",',
+    b'"judged_at":1', b"1", b"9" * 70, b"-", b"e", b".", b"null", b"true", b"NaN",
+    b"Infinity", b"\\ud800", b"\\", b"AAAA", b"=", format_arrival(GOOD).encode(),
+    vouch(GOOD, BINDING, SECRET).encode(), *BLANKS, *ODD,
+)  # fmt: skip
+
+
+def check(data: bytes) -> None:
+    for octets in readings(data, WORDS):
+        text = as_text(octets)
+        check_text(text)
+        check_vouched(text)
+    check_altered(data)
+
+
+def check_text(text: str) -> None:
+    arrival = steady(parse_arrival, text)
+    if isinstance(arrival, Refused):
+        return
+    assert arrival.chain_status is None or arrival.chain_status == arrival.status
+    again = format_arrival(arrival)
+    assert again.isascii()
+    assert json.loads(again) == dataclasses.asdict(arrival)
+    assert parse_arrival(again) == arrival
+    check_voucher(arrival)
+
+
+def check_voucher(arrival: Arrival) -> None:
+    text = vouch(arrival, BINDING, SECRET)
+    found = vouched_arrival(text, BINDING, SECRET)
+    assert (found.arrival, found.is_whole) == (arrival, True)
+    other_body = Binding(BINDING.header, b"other")
+    assert not vouched_arrival(text, other_body, SECRET).is_whole
+    other_header = Binding(b"other", BINDING.body)
+    assert isinstance(steady(vouched_arrival, text, other_header, SECRET), Refused)
+    assert isinstance(steady(vouched_arrival, text, BINDING, b"other"), Refused)
+
+
+def check_vouched(text: str) -> None:
+    found = steady(vouched_arrival, text, BINDING, SECRET)
+    assert isinstance(found, Refused) or found.arrival == GOOD
+
+
+def check_altered(data: bytes) -> None:
+    """Replace some of a good one by the input."""
+    text = vouch(GOOD, BINDING, SECRET)
+    place = sum(data) % len(text)
+    check_vouched(text[:place] + as_text(data) + text[place + len(data) :])
