@@ -57,6 +57,10 @@ def find_author(message: WireMessage) -> Author:
     A domain without a dot and a domain literal are unusable: no policy could
     be published for them.
     """
+    return message.once(_find_author)
+
+
+def _find_author(message: WireMessage) -> Author:
     fields = message.named(b"from")
     if len(fields) != 1:
         several = AuthorReason.SEVERAL_FROM

@@ -23,7 +23,7 @@ MAX_LENGTHS = 5  # different l= of one message; honest mail has one at most
 
 _SLICE = 1 << 16
 _FEW = 1024  # runs of white space in a slice
-_CR = 0x0D
+_LF = 0x0A
 _WHITE_SPACE = re.compile(rb"[ \t]+")
 
 
@@ -53,7 +53,7 @@ def canonical_field_at(
     return known
 
 
-def canonical_body(body: bytes, how: Canonicalization) -> Iterator[Octets]:
+def canonical_body(body: Octets, how: Canonicalization) -> Iterator[Octets]:
     """The canonical body in slices (§3.4.3, §3.4.4); expects CRLF line ends."""
     if how == "simple":
         end = _end_of_content(body, b"\r\n")
@@ -75,21 +75,30 @@ class BodyDigest:
 class BodyHashes:
     """The hashes of one body, each computed once however many ask for it."""
 
-    body: bytes
+    body: Octets
     _known: dict[tuple[str, int | None], BodyDigest] = field(default_factory=dict)
+    _expected: dict[str, set[int]] = field(default_factory=dict)
+
+    def expect(self, how: Canonicalization, limit: int | None) -> None:
+        """Say what will be asked for, so that one pass gives it all."""
+        if limit is not None and (how, limit) not in self._known:
+            self._expected.setdefault(how, set()).add(limit)
 
     def digest(self, how: Canonicalization, limit: int | None = None) -> BodyDigest:
         """Hash the canonical body, or its first `limit` octets.
 
-        Beyond `MAX_LENGTHS` different limits the answer is a digest that
-        nothing matches: each costs a pass over the body.
+        Beyond `MAX_LENGTHS` different limits that nobody expected the answer is
+        a digest that nothing matches: each costs a pass over the body.
         """
-        known = self._known.get((how, limit))
-        if known is None and limit is not None and self._is_asked_too_much():
-            return BodyDigest(b"", 0)
-        if known is None:
-            known = self._known[how, limit] = _digest(self.body, how, limit)
-        return known
+        if (how, limit) not in self._known:
+            limits = self._expected.pop(how, set())
+            if limit is not None:
+                if limit not in limits and self._is_asked_too_much():
+                    return BodyDigest(b"", 0)
+                limits.add(limit)
+            for each, found in _digests(self.body, how, limits).items():
+                self._known[how, each] = found
+        return self._known[how, limit]
 
     def _is_asked_too_much(self) -> bool:
         return len([True for _, limit in self._known if limit is not None]) >= (
@@ -97,30 +106,37 @@ class BodyHashes:
         )
 
 
-def _digest(body: bytes, how: Canonicalization, limit: int | None) -> BodyDigest:
+def _digests(
+    body: Octets, how: Canonicalization, limits: set[int]
+) -> dict[int | None, BodyDigest]:
+    """The digests cut at each limit, and the one that is not cut, in one pass."""
     sha256 = hashlib.sha256()
     length = 0
+    cuts: dict[int | None, bytes] = {}
+    ahead = sorted(limits, reverse=True)
     for piece in canonical_body(body, how):
-        if limit is None or length + len(piece) <= limit:
-            sha256.update(piece)
-        elif length < limit:
-            sha256.update(piece[: limit - length])
+        while ahead and ahead[-1] <= length + len(piece):
+            cut = sha256.copy()
+            cut.update(piece[: ahead[-1] - length])
+            cuts[ahead.pop()] = cut.digest()
+        sha256.update(piece)
         length += len(piece)
-    return BodyDigest(sha256.digest(), length)
+    cuts |= dict.fromkeys([None, *ahead], sha256.digest())
+    return {limit: BodyDigest(digest, length) for limit, digest in cuts.items()}
 
 
-def _relaxed_body(body: bytes) -> Iterator[bytes]:
+def _relaxed_body(body: Octets) -> Iterator[bytes]:
     end = _end_of_content(body, b" \t\r\n")
     position = 0
     pending = b""  # white space whose line goes on in the next slice
     while position < end:
-        stop = _end_of_slice(body, position, end)
-        piece = body[position:stop]
-        position = stop
+        piece = _slice(body, position, end)
+        position += len(piece)
         if b"\t" in piece:
             piece = piece.replace(b"\t", b" ")
         if pending or b" " in piece:
-            piece = _squeezed(pending + piece).replace(b" \r\n", b"\r\n")
+            # replace() would search twice.
+            piece = b"\r\n".join(_squeezed(pending + piece).split(b" \r\n"))
             pending = b" " if piece.endswith(b" ") else b""
             piece = piece.removesuffix(b" ")
         yield piece
@@ -148,31 +164,31 @@ def _squeezed(text: bytes) -> bytes:
     return text
 
 
-def _end_of_slice(body: bytes, start: int, end: int) -> int:
-    stop = start + _SLICE
-    if stop >= end:
-        return end
-    newline = body.rfind(b"\n", start, stop)
-    if newline >= 0:
-        return newline + 1
-    return stop - 1 if body[stop - 1] == _CR else stop
+def _slice(body: Octets, start: int, end: int) -> bytes:
+    """What follows, up to the end of a line if that is not too far."""
+    piece = bytes(body[start : min(start + _SLICE, end)])
+    if start + len(piece) == end:
+        return piece
+    newline = piece.rfind(b"\n")
+    return piece[: newline + 1] if newline >= 0 else piece.removesuffix(b"\r")
 
 
-def _end_of_content(body: bytes, ignored: bytes) -> int:
+def _end_of_content(body: Octets, ignored: bytes) -> int:
     """Where the body ends when trailing lines of `ignored` octets are dropped."""
     end = len(body)
     while end:
-        window = body[max(0, end - _SLICE) : end]
+        start = max(0, end - _SLICE)
+        if start and body[start] == _LF:
+            start -= 1
+        window = bytes(body[start:end])
         kept = len(window.rstrip(ignored))
-        end -= len(window) - kept
+        # Stray ones are content: they and what stands before them stays.
+        strays = window[kept:].replace(b"\r\n", b"  ")
+        kept += max(strays.rfind(b"\r"), strays.rfind(b"\n")) + 1
         if kept:
-            break
-    tail = body[end:]
-    if _has_stray_line_end(tail):
-        # These are content: they and what stands before them stays.
-        strays = tail.replace(b"\r\n", b"  ")
-        end += max(strays.rfind(b"\r"), strays.rfind(b"\n")) + 1
-    return end
+            return start + kept
+        end = start
+    return 0
 
 
 def _has_stray_line_end(octets: bytes) -> bool:

@@ -98,13 +98,22 @@ def verify_dkim(
     `author_domain` before the others, so that signatures of other domains
     cannot hide one.
     """
+    candidates = _candidates(message, author_domain)
+    for signature in (candidate.signature for candidate in candidates):
+        if signature is not None:
+            bodies.expect(signature.body_form, signature.body_length)
     return tuple(
-        _judge(candidate, message, answers, now, bodies)
-        for candidate in _candidates(message, author_domain)
+        _judge(candidate, message, answers, now, bodies) for candidate in candidates
     )
 
 
 def _candidates(message: WireMessage, author_domain: str | None) -> list[_Candidate]:
+    return message.once(_read_candidates, author_domain)
+
+
+def _read_candidates(
+    message: WireMessage, author_domain: str | None
+) -> list[_Candidate]:
     positions = message.positions.get(b"dkim-signature", [])
     ranked = []
     for position in positions[: 10 * MAX_SIGNATURES]:

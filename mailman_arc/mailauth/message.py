@@ -8,13 +8,19 @@ brought to CRLF before it is read (RFC 6376 §5.3), bare CR is an ordinary octet
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
+
+T = TypeVar("T")
 
 MAX_HEADER_OCTETS = 1 << 20  # what is longer than this is not looked into
 
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
+# A literal in front makes the search fast, a look-behind in front would not.
+_BARE_LF = re.compile(rb"\n(?<!\r\n)")
 # RFC 5322 §3.6.8 ftext, with the white space before the colon that §4.5 allows.
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 
@@ -45,7 +51,7 @@ class WireMessage:
     """
 
     fields: tuple[Field, ...]
-    body: bytes
+    body: bytes | memoryview  # a view into the message: bodies are large
     header_too_long: bool = False
     has_odd_lines: bool = False
 
@@ -61,6 +67,18 @@ class WireMessage:
     def relaxed_fields(self) -> dict[int, bytes]:
         """Fields in relaxed form by position, as far as somebody has asked."""
         return {}
+
+    @cached_property
+    def _readings(self) -> dict[object, Any]:
+        return {}
+
+    def once(self, read: Callable[..., T], *more: Hashable) -> T:
+        """What `read` makes of this message; the second time from memory."""
+        key = (read, *more)
+        if key not in self._readings:
+            self._readings[key] = read(self, *more)
+        reading: T = self._readings[key]
+        return reading
 
     def named(self, name: bytes) -> list[Field]:
         """All fields of this (lower-case) name, top to bottom."""
@@ -80,7 +98,9 @@ def read_message(octets: bytes) -> WireMessage:
         octets = to_crlf(octets)
     if octets.startswith(b"\r\n"):
         return WireMessage((), octets[2:])
-    header, _, body = octets.partition(b"\r\n\r\n")
+    end = octets.find(b"\r\n\r\n")
+    header = octets if end < 0 else octets[:end]
+    body: bytes | memoryview = memoryview(octets)[len(header) + 4 :]
     if header.count(b"\n") != header.count(b"\r\n"):
         # A bare LF may have made an empty line before that one.
         header, body = _split_at_any_empty_line(octets)
@@ -92,9 +112,9 @@ def read_message(octets: bytes) -> WireMessage:
 
 def to_crlf(octets: bytes) -> bytes:
     """Bring bare LF to CRLF; octets that have none come back as they are."""
-    if octets.count(b"\n") == octets.count(b"\r\n"):
-        return octets
     if b"\r" in octets:
+        if _BARE_LF.search(octets) is None:
+            return octets
         octets = octets.replace(b"\r\n", b"\n")
     return octets.replace(b"\n", b"\r\n")
 

@@ -78,6 +78,10 @@ class _Found:
 
 def read_chain(message: WireMessage) -> Chain:
     """Collect the sets and check their structure (RFC 8617 §5.2 steps 1 to 3)."""
+    return message.once(_read_chain)
+
+
+def _read_chain(message: WireMessage) -> Chain:
     if message.header_too_long:
         return Chain(reason=Reason.HEADER_TOO_LONG)
     found = _Found({}, {}, {})
@@ -148,7 +152,9 @@ def _collect(found: _Found, field: Field, position: int) -> None:
 
 def _results_instance(field: Field) -> int:
     prefix = field.value[:_MAX_PREFIX].decode("utf-8", "surrogateescape")
-    match = _PREFIX.match(_without_comments(prefix.replace("\r\n", "")))
+    match = _PREFIX.match(prefix) or _PREFIX.match(
+        _without_comments(prefix.replace("\r\n", ""))
+    )
     if match is None:
         raise MalformedField(Reason.INSTANCE)
     return _instance(match[1])
