@@ -7,7 +7,7 @@ number (RFC 8617 §4.1.2), so both are parsed and checked here, once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from mailman_arc.mailauth.answers import Answers, answer_for
@@ -168,12 +168,17 @@ def as_relaxed(signature: Signature) -> Signature:
 
 def header_hash_input(signature: Signature, message: WireMessage) -> bytes:
     """The octets that are hashed and signed (RFC 6376 §3.7, §5.4.2)."""
-    how = signature.header_form
-    pieces = [
-        canonical_field_at(message, position, how)
-        for position in _picked(signature, message)
-    ]
-    pieces.append(canonical_field(without_signature(signature.field), how))
+    picked = pick_fields(message, signature.signed_fields, signature.position)
+    own = without_signature(signature.field)
+    return join_hash_input(message, picked, own, signature.header_form)
+
+
+def join_hash_input(
+    message: WireMessage, picked: Iterable[int], own: Field, how: Canonicalization
+) -> bytes:
+    """The fields at these positions, then the signature field with empty `b=`."""
+    pieces = [canonical_field_at(message, position, how) for position in picked]
+    pieces.append(canonical_field(own, how))
     return b"\r\n".join(pieces)
 
 
@@ -189,19 +194,22 @@ def without_signature(field: Field) -> Field:
     return Field(field.name, name + colon + b";".join(pieces))
 
 
-def _picked(signature: Signature, message: WireMessage) -> Iterator[int]:
+def pick_fields(
+    message: WireMessage, names: Iterable[bytes], own_position: int | None = None
+) -> Iterator[int]:
     """Where the fields that h= names stand, each name from the bottom up.
 
-    An absent one is null input (RFC 6376 §3.5, h=).
+    The signature field itself, if it is in the message, is passed over; an
+    absent field is null input (RFC 6376 §3.5, h=).
     """
     remaining: dict[bytes, Iterator[int]] = {}
-    for name in signature.signed_fields:
+    for name in names:
         if name not in message.positions:
             continue
         if name not in remaining:
             remaining[name] = reversed(message.positions[name])
         for position in remaining[name]:
-            if position != signature.position:
+            if position != own_position:
                 yield position
                 break
 

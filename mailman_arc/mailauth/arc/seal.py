@@ -27,14 +27,15 @@ from mailman_arc.mailauth.arc.verify import (
 )
 from mailman_arc.mailauth.canonical import BodyHashes, Canonicalization
 from mailman_arc.mailauth.crypto import SigningKey, VerifyingKey
+from mailman_arc.mailauth.domains import parse_domain
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.keyrecord import KeyRecord
 from mailman_arc.mailauth.message import Field, WireMessage, make_field
 from mailman_arc.mailauth.reasons import Reason
 from mailman_arc.mailauth.signature import (
     check_with_keys,
-    header_hash_input,
-    parse_signature,
+    join_hash_input,
+    pick_fields,
 )
 from mailman_arc.mailauth.tags import parse_tag_list
 
@@ -58,7 +59,6 @@ OVERSIGNED_FIELDS = (
 )  # fmt: skip
 
 _LINE = 72  # characters of a folded line, at most, where it can be folded
-_PLACEHOLDER = "AA=="
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,11 @@ def seal(
     `chain` is the chain as it stands in `message`.  With status `fail` the
     seal covers its own set only (RFC 8617 §5.1.2).  Raises `ValueError` when
     nothing may be added, because the chain has ended or is full, and when the
-    status does not go with the chain.
+    status does not go with the chain; `MalformedField`, which is one, when the
+    key has no address in the DNS.
     """
+    parse_domain(identity.domain)
+    parse_domain(identity.selector)
     instance = chain.highest + 1
     if chain.ended or instance > MAX_INSTANCE:
         raise ValueError("nothing may be added to this chain")
@@ -107,7 +110,13 @@ def seal(
     )
     signature = _message_signature(message, instance, sealing, identity)
     seal_field = _unsigned_seal(instance, sealing, identity)
-    own = ArcSet(instance, results, _tagged(signature), _tagged(seal_field))
+    # Nobody looks at the tags of these two, which we have just written.
+    own = ArcSet(
+        instance,
+        results,
+        TaggedField(signature, -1, {}),
+        TaggedField(seal_field, -1, {}),
+    )
     covered = (own,) if sealing.status is ChainStatus.FAIL else (*chain.sets, own)
     octets = identity.key.sign(newest_seal_digest(covered))
     return _with_signature(seal_field, octets), signature, results
@@ -161,13 +170,12 @@ def _message_signature(
             f" i={instance}; a={identity.key.algorithm}; c={forms};\r\n"
             f" d={identity.domain}; s={identity.selector}; t={sealing.now};\r\n"
             f" h={_folded_names(names)};\r\n"
-            f" bh={base64.b64encode(digest).decode()};\r\n b={_PLACEHOLDER}"
+            f" bh={base64.b64encode(digest).decode()};\r\n b="
         ).encode(),
     )
-    # The field is not in the message yet, so no position is its own.
-    parsed = parse_signature(unsigned, -1, parse_tag_list(unsigned.value))
-    header_hash = hashlib.sha256(header_hash_input(parsed, message)).digest()
-    return _with_signature(unsigned, identity.key.sign(header_hash))
+    picked = pick_fields(message, (name.encode() for name in names))
+    data = join_hash_input(message, picked, unsigned, sealing.header_form)
+    return _with_signature(unsigned, identity.key.sign(hashlib.sha256(data).digest()))
 
 
 def _unsigned_seal(instance: int, sealing: Sealing, identity: SealingIdentity) -> Field:
@@ -176,7 +184,7 @@ def _unsigned_seal(instance: int, sealing: Sealing, identity: SealingIdentity) -
         (
             f" i={instance}; a={identity.key.algorithm}; cv={sealing.status};\r\n"
             f" d={identity.domain}; s={identity.selector}; t={sealing.now};\r\n"
-            f" b={_PLACEHOLDER}"
+            " b="
         ).encode(),
     )
 
@@ -204,10 +212,7 @@ def _folded_names(names: Iterable[str]) -> str:
 def _with_signature(field: Field, octets: bytes) -> Field:
     text = base64.b64encode(octets)
     lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
-    return Field(
-        field.name,
-        field.raw.removesuffix(_PLACEHOLDER.encode()) + b"\r\n  ".join(lines),
-    )
+    return Field(field.name, field.raw + b"\r\n  ".join(lines))
 
 
 def _set_on_top(message: WireMessage) -> ArcSet:
@@ -222,5 +227,5 @@ def _set_on_top(message: WireMessage) -> ArcSet:
     return ArcSet(0, results, _tagged(signature, 1), _tagged(seal_field, 0))
 
 
-def _tagged(field: Field, position: int = -1) -> TaggedField:
+def _tagged(field: Field, position: int) -> TaggedField:
     return TaggedField(field, position, parse_tag_list(field.value))
