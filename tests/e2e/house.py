@@ -78,7 +78,10 @@ class FurnishedHouse:
     def collect(self, octets: bytes, copies: int = 3) -> list[Delivery]:
         """All copies of a post, once each of so many recipients has his."""
         message_id = _message_id(octets)
-        return self.sink.wait_for_copies(message_id, copies)
+        try:
+            return self.sink.wait_for_copies(message_id, copies)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.site.report()}") from error
 
     def log_of(self, octets: bytes) -> str:
         """The one line about a post in plugins.log."""
@@ -89,7 +92,7 @@ class FurnishedHouse:
     def assert_untroubled(self) -> None:
         """No post in the shunt queue, no traceback in a log."""
         self.site.wait_until_idle()
-        assert self.site.shunted() == []
+        assert self.site.shunted() == [], self.site.report()
         assert self.site.errors() == ""
         assert "Traceback" not in self.site.log("plugins")
 
