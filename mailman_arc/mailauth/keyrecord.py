@@ -59,7 +59,9 @@ def parse_key_record(text: bytes, algorithm: str) -> KeyRecord:
 
     Raises `MalformedField` with a `Reason`; `NO_KEY` if this is no key record.
     """
-    record = _read_record(text, algorithm)
+    if len(text) > MAX_RECORD_OCTETS:
+        raise MalformedField(Reason.KEY_SYNTAX)
+    record = _parse_record(text, algorithm)
     if isinstance(record, Reason):
         raise MalformedField(record)
     return record
@@ -71,21 +73,16 @@ def _judge_records(
     keys: list[KeyRecord] = []
     why = Reason.NO_KEY
     for text in texts:
-        record = _read_record(text, algorithm)
-        if isinstance(record, KeyRecord):
-            keys.append(record)
-        elif why is Reason.NO_KEY:
-            why = record
+        try:
+            keys.append(parse_key_record(text, algorithm))
+        except MalformedField as error:
+            if why is Reason.NO_KEY:
+                why = Reason(error.reason)
     return tuple(keys[:MAX_KEYS]), why
 
 
-def _read_record(text: bytes, algorithm: str) -> KeyRecord | Reason:
-    if len(text) > MAX_RECORD_OCTETS:
-        return Reason.KEY_SYNTAX
-    return _parse_record(text, algorithm)
-
-
-# Parsing an RSA key costs more than verifying with it.
+# Parsing an RSA key costs more than verifying with it; a reason is returned, not
+# raised, so that it is remembered like a key.
 @lru_cache(maxsize=_KNOWN_PARSED)
 def _parse_record(text: bytes, algorithm: str) -> KeyRecord | Reason:
     try:
