@@ -54,4 +54,4 @@ def believed_results(
     message: WireMessage, trust: Trust
 ) -> tuple[AuthenticationResults, ...]:
     """The fields of trusted servers, from the top."""
-    return results_of(message, trust.trusted)
+    return message.once(results_of, trust.trusted)
