@@ -90,7 +90,7 @@ class _Run:
         started = time.monotonic()
         outgoing: Outgoing | None = None
         self._copies += 1
-        reason = Unsealed.ERROR
+        reason: Unsealed | None = Unsealed.ERROR
         with degrade("delivery"):
             if not self._is_post:
                 reason = Unsealed.NOT_A_POST
@@ -98,8 +98,9 @@ class _Run:
                 reason = Unsealed.ENVELOPE
             else:
                 outgoing = self._outgoing(msg)
-        if outgoing is None or outgoing.unsealed is not None:
-            self._note(outgoing, reason)
+                reason = outgoing.unsealed
+        if reason is not None and reason not in self._unsealed:
+            self._unsealed.append(reason)
         self._seconds += time.monotonic() - started
         if outgoing is None:
             del msg[VOUCHER_FIELD]
@@ -159,12 +160,6 @@ class _Run:
             _log.error("%s: %s", outgoing.unsealed, outgoing.detail)
         return outgoing
 
-    def _note(self, outgoing: Outgoing | None, reason: Unsealed) -> None:
-        if outgoing is not None and outgoing.unsealed is not None:
-            reason = outgoing.unsealed
-        if reason not in self._unsealed:
-            self._unsealed.append(reason)
-
     def _outcome(self) -> str:
         told = [self._sealed_as] if self._sealed_as else []
         if self._unsealed:
@@ -191,28 +186,24 @@ class _OctetConnection:
         self._connection.quit()
 
 
-class _Individual(mailman_delivery.Deliver):
+class _WithoutArcSigning:
+    """Leaves Mailman's own sealing out."""
+
+    def arc_sign(self, mlist: Any, msg: Message, msgdata: Any) -> None:
+        """Do nothing; it would be a second set."""
+
+
+class _Individual(_WithoutArcSigning, mailman_delivery.Deliver):
     """One copy for each recipient."""
 
-    def __init__(self, run: _Run) -> None:
-        super().__init__()
-        connection: Any = self._connection
-        self._connection: Any = _OctetConnection(connection, run)
 
-    def arc_sign(self, mlist: Any, msg: Message, msgdata: Any) -> None:
-        """Leave Mailman's own sealing out; it would be a second set."""
-
-
-class _Bulk(BulkDelivery):
+class _Bulk(_WithoutArcSigning, BulkDelivery):
     """One copy for many recipients."""
 
-    def __init__(self, run: _Run, max_recipients: int | None = None) -> None:
-        super().__init__(max_recipients)
-        connection: Any = self._connection
-        self._connection: Any = _OctetConnection(connection, run)
 
-    def arc_sign(self, mlist: Any, msg: Message, msgdata: Any) -> None:
-        """Leave Mailman's own sealing out; it would be a second set."""
+def _sending_through(run: _Run, agent: Any) -> Any:
+    agent._connection = _OctetConnection(agent._connection, run)
+    return agent
 
 
 def _deliver_through(run: _Run) -> Any:
@@ -230,8 +221,8 @@ def _deliver_through(run: _Run) -> Any:
         )
         return original
     names = dict(original.__globals__)
-    names["Deliver"] = lambda: _Individual(run)
-    names["BulkDelivery"] = lambda max_recipients=None: _Bulk(run, max_recipients)
+    names["Deliver"] = lambda: _sending_through(run, _Individual())
+    names["BulkDelivery"] = lambda *limit: _sending_through(run, _Bulk(*limit))
     return FunctionType(original.__code__, names, original.__name__)
 
 
