@@ -5,8 +5,11 @@ Whoever reads settings (the configuration file today) loops over `SETTINGS`.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from mailman_arc.mailauth.domains import parse_domain
 from mailman_arc.mailauth.errors import MalformedField
@@ -19,8 +22,32 @@ _NO = frozenset(("no", "false", "off", "0", "n", "f", "disabled"))
 
 # Mail servers wait a few minutes for an answer to the end of a post.
 MAX_SECONDS = 60
+MAX_HOLD = 86400  # seconds; mail servers warn the author after some hours
 
 _MAX_DIGITS = 9
+_DURATION = re.compile(r"(\d{1,9}) *(s|m|min|h)?")
+_UNITS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LOOPBACK: tuple[Network, ...] = (
+    ipaddress.ip_network("127.0.0.0/8"),
+    ipaddress.ip_network("::1"),
+)
+
+
+class TransportSafe(StrEnum):
+    """Which copies are re-encoded so that no mail server has to change them."""
+
+    YES = "yes"  # those whose author's signature is broken anyway
+    ALWAYS = "always"
+    NO = "no"
+
+
+class AnonymousSeal(StrEnum):
+    """How posts of anonymous lists are sealed."""
+
+    FRESH = "fresh"  # as a new chain that does not name the author
+    NONE = "none"
 
 
 class SettingError(ValueError):
@@ -48,6 +75,10 @@ class SiteSettings:
     dns_deadline: float = 10.0
     dns_cache_size: int = 4096
     test_keys: str = ""
+    authorized_xforward_hosts: tuple[Network, ...] = LOOPBACK
+    temperror_hold: int = 1800
+    transport_safe: TransportSafe = TransportSafe.YES
+    anonymous_seal: AnonymousSeal = AnonymousSeal.FRESH
 
     @property
     def trust(self) -> Trust:
@@ -149,6 +180,39 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _duration(text: str) -> int:
+    found = _DURATION.fullmatch(text.lower())
+    if text.lower() in _NO:
+        return 0
+    seconds = int(found[1]) * _UNITS[found[2]] if found else MAX_HOLD + 1
+    if seconds > MAX_HOLD:
+        raise ValueError(f"{text!r} is not a time such as 90s, 30m or 2h, at most 24h")
+    return seconds
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(word) for word in _words(text))
+    except ValueError as error:
+        raise ValueError(f"{error}; give addresses or networks (CIDR)") from error
+
+
+def _transport_safe(text: str) -> TransportSafe:
+    if text.lower() == TransportSafe.ALWAYS:
+        return TransportSafe.ALWAYS
+    try:
+        return TransportSafe.YES if parse_boolean(text) else TransportSafe.NO
+    except ValueError as error:
+        raise ValueError(f"{text!r} is none of yes, no, always") from error
+
+
+def _anonymous_seal(text: str) -> AnonymousSeal:
+    try:
+        return AnonymousSeal(text.lower())
+    except ValueError as error:
+        raise ValueError(f"{text!r} is neither fresh nor none") from error
+
+
 def _names() -> str:
     return ", ".join(setting.name for setting in SETTINGS)
 
@@ -174,6 +238,32 @@ SETTINGS = (
         "require_safe_keys",
         parse_boolean,
         "Refuse a key file that other users of the machine can read or change.",
+    ),
+    Setting(
+        "authorized_xforward_hosts",
+        _networks,
+        "Mail servers that may tell the door, with XFORWARD, from where a post "
+        "came: addresses or networks; default: this machine.",
+    ),
+    Setting(
+        "temperror_hold",
+        _duration,
+        "How long to keep a post waiting whose chain cannot be judged because the "
+        "DNS does not answer, such as 30m; 0: not at all. After that it is "
+        "delivered, without a seal.",
+    ),
+    Setting(
+        "transport_safe",
+        _transport_safe,
+        "Re-encode text that mail servers may change on the way (8-bit, long "
+        "lines, lines that begin with From) before it is sealed. yes: unless a "
+        "signature of the author would break by it; always; no.",
+    ),
+    Setting(
+        "anonymous_seal",
+        _anonymous_seal,
+        "Posts of anonymous lists. fresh: sealed as a new chain that does not "
+        "name the author; none: not sealed.",
     ),
     Setting(
         "nameservers",

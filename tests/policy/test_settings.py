@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 from hypothesis import given, strategies as st
 
 from mailman_arc.policy.settings import (
     SETTINGS,
+    AnonymousSeal,
     SettingError,
     SiteSettings,
+    TransportSafe,
     parse_boolean,
     parse_settings,
 )
@@ -52,6 +56,24 @@ GOOD = (
     ("dns_deadline", " 60 ", 60.0),
     ("dns_cache_size", "1", 1),
     ("test_keys", "/etc/test.zone", "/etc/test.zone"),
+    ("authorized_xforward_hosts", "", ()),
+    (
+        "authorized_xforward_hosts",
+        "192.0.2.1, 2001:db8::/32",
+        (ip_network("192.0.2.1/32"), ip_network("2001:db8::/32")),
+    ),
+    ("temperror_hold", "30m", 1800),
+    ("temperror_hold", "90", 90),
+    ("temperror_hold", "90 s", 90),
+    ("temperror_hold", "2H", 7200),
+    ("temperror_hold", "24h", 86400),
+    ("temperror_hold", "no", 0),
+    ("temperror_hold", "0", 0),
+    ("transport_safe", "on", TransportSafe.YES),
+    ("transport_safe", "Always", TransportSafe.ALWAYS),
+    ("transport_safe", "no", TransportSafe.NO),
+    ("anonymous_seal", "Fresh", AnonymousSeal.FRESH),
+    ("anonymous_seal", "none", AnonymousSeal.NONE),
 )
 
 
@@ -90,6 +112,15 @@ BAD = (
     ("dns_deadline", "long", "is not a number of seconds"),
     ("dns_cache_size", "1.5", "is not a whole number above zero"),
     ("dns_cache_size", "", "is not a whole number above zero"),
+    ("authorized_xforward_hosts", "mx.example", "give addresses or networks"),
+    ("authorized_xforward_hosts", "192.0.2.1/24", "has host bits set"),
+    ("temperror_hold", "25h", "'25h' is not a time such as 90s, 30m or 2h"),
+    ("temperror_hold", "-1", "is not a time such as"),
+    ("temperror_hold", "soon", "is not a time such as"),
+    ("temperror_hold", "yes", "is not a time such as"),
+    ("temperror_hold", "", "is not a time such as"),
+    ("transport_safe", "sometimes", "'sometimes' is none of yes, no, always"),
+    ("anonymous_seal", "yes", "'yes' is neither fresh nor none"),
 )
 
 
