@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailman_arc.mailauth.answers import Answers
@@ -16,12 +17,15 @@ from mailman_arc.mailauth.signature import (
     Checked,
     Signature,
     check_signature,
+    header_hash_input,
     parse_signature,
 )
 from mailman_arc.mailauth.tags import parse_tag_list, unquote_printable
 
 
 MAX_SIGNATURES = 10  # looked at; those of the author's domain come first
+
+_FINGERPRINT = 32  # hexadecimal digits
 
 # RFC 8601 §2.7.1: "neutral" for what could not be processed, "permerror" for
 # what is broken beyond repair, "fail" for a signature that was tested.
@@ -105,6 +109,44 @@ def verify_dkim(
     return tuple(
         _judge(candidate, message, answers, now, bodies) for candidate in candidates
     )
+
+
+def good_signatures(
+    message: WireMessage, author_domain: str | None, verdicts: Sequence[DkimVerdict]
+) -> tuple[str, ...]:
+    """Fingerprints of what the signatures that passed cover, for `is_still_good`.
+
+    `verdicts` are those of `verify_dkim` for the same author domain.
+    """
+    candidates = _candidates(message, author_domain)
+    return tuple(
+        _fingerprint(candidate.signature, message)
+        for candidate, verdict in zip(candidates, verdicts, strict=True)
+        if verdict.result is Result.PASS and candidate.signature is not None
+    )
+
+
+def is_still_good(
+    message: WireMessage, fingerprints: Collection[str], bodies: BodyHashes
+) -> bool:
+    """Tell whether a signature that was good on arrival is so on this message.
+
+    That it covers the same header fields and the body hash it was good with is
+    enough; neither key nor DNS is needed.
+    """
+    signatures = (candidate.signature for candidate in _candidates(message, None))
+    return bool(fingerprints) and any(
+        _fingerprint(signature, message) in fingerprints
+        and bodies.digest(signature.body_form, signature.body_length).digest
+        == signature.body_hash
+        for signature in signatures
+        if signature is not None
+    )
+
+
+def _fingerprint(signature: Signature, message: WireMessage) -> str:
+    covered = header_hash_input(signature, message)
+    return hashlib.sha256(covered).hexdigest()[:_FINGERPRINT]
 
 
 def _candidates(message: WireMessage, author_domain: str | None) -> list[_Candidate]:

@@ -19,6 +19,7 @@ from mailman_arc.mailauth.arc.chain import chain_digest
 from mailman_arc.mailauth.arc.verify import ChainStatus
 from mailman_arc.mailauth.authres_writer import format_results
 from mailman_arc.mailauth.canonical import canonical_field
+from mailman_arc.mailauth.dkim import good_signatures
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import WireMessage
 from mailman_arc.policy.inbound import Authentication
@@ -43,6 +44,7 @@ class Arrival:
     field: str  # value of our Authentication-Results, folded with LF
     summary: str  # for the log
     chain: str  # fingerprint of the ARC fields on arrival
+    good: str  # fingerprints of the signatures that passed, space between
     judged_at: int  # seconds since 1970
 
     @property
@@ -62,6 +64,7 @@ def remember(
         field=own.replace("\r\n", "\n").lstrip(" "),
         summary=summary(found),
         chain=chain_digest(message),
+        good=" ".join(good_signatures(message, found.author_domain, found.dkim)),
         judged_at=now,
     )
 
@@ -81,6 +84,7 @@ def parse_arrival(text: str) -> Arrival:
             field=str(values["field"]),
             summary=str(values["summary"]),
             chain=str(values["chain"]),
+            good=str(values["good"]),
             judged_at=int(values["judged_at"]),
         )
         _ = arrival.chain_status

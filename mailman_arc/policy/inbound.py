@@ -41,6 +41,7 @@ class Authentication:
     arc: ChainVerdict
     dmarc: DmarcVerdict
     believed: tuple[AuthenticationResults, ...]  # what trusted servers said
+    author_domain: str | None = None  # None when there is not exactly one
 
     @property
     def chain_status(self) -> ChainStatus | None:
@@ -93,7 +94,7 @@ def authenticate(
         if verdict.is_complete and verdict.signing_domain is not None
     ]
     verdict = evaluate_dmarc(author, [*identifiers, *_spf(believed)], answers)
-    return Authentication(signatures, chain, verdict, believed)
+    return Authentication(signatures, chain, verdict, believed, author.domain)
 
 
 def _spf(believed: Iterable[AuthenticationResults]) -> list[Identifier]:

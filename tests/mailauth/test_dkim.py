@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from mailman_arc.mailauth.canonical import BodyHashes
 from mailman_arc.mailauth.dkim import (
     MAX_SIGNATURES,
     DkimVerdict,
+    good_signatures,
+    is_still_good,
     key_names,
     signing_domains,
 )
@@ -381,3 +384,54 @@ def test_a_header_that_is_too_long_has_no_verdicts():
 def test_a_signature_inside_an_attached_message_is_not_looked_at():
     octets = b"From: a@author.example\r\n\r\n" + sign_dkim(POST)
     assert judge_dkim(octets, whole_zone()) == ()
+
+
+STILL_GOOD = (
+    (b"\r\nFrom:", b"\r\nList-Id: <l.lists.example>\r\nFrom:", True),
+    (b"Hello  list", b"Hello list", True),
+    (b"Bye.", b"Bye!", False),
+    (b"Bye.\r\n", b"Bye.\r\n-- \r\nfooter\r\n", False),
+    (b"Subject: ", b"Subject: [List] ", False),
+    (b"ann@author", b"ann=40author", False),
+    (b"t=1767607200", b"t=1767607201", False),
+)
+
+
+@pytest.mark.parametrize(("old", "new", "good"), STILL_GOOD)
+def test_a_signature_is_known_again_without_its_key(old, new, good):
+    octets = sign_dkim(POST)
+    message = read_message(octets)
+    fingerprints = good_signatures(message, AUTHOR, judge_dkim(octets, whole_zone()))
+    copy = read_message(changed(octets, old, new))
+
+    assert len(fingerprints) == 1
+    assert is_still_good(message, fingerprints, BodyHashes(message.body))
+    assert is_still_good(copy, fingerprints, BodyHashes(copy.body)) is good
+
+
+@pytest.mark.parametrize(
+    ("octets", "zone"),
+    [
+        (POST, whole_zone()),
+        (sign_dkim(POST), Zone({})),
+        (changed(sign_dkim(POST), b"Bye.", b"Bye!"), whole_zone()),
+        (sign_dkim(POST, tags=DKIM[4:]), whole_zone()),
+    ],
+)
+def test_what_was_not_good_is_not_known_again(octets, zone):
+    message = read_message(octets)
+    fingerprints = good_signatures(message, AUTHOR, judge_dkim(octets, zone))
+
+    assert not fingerprints
+    assert not is_still_good(message, fingerprints, BodyHashes(message.body))
+
+
+def test_one_good_signature_of_several_is_enough():
+    octets = sign_dkim(changed(sign_dkim(POST), b"Bye.", b"Bye!"))
+    message = read_message(octets)
+    verdicts = judge_dkim(octets, whole_zone())
+    fingerprints = good_signatures(message, AUTHOR, verdicts)
+
+    assert [each.result for each in verdicts] == [Result.PASS, Result.FAIL]
+    assert len(fingerprints) == 1
+    assert is_still_good(message, fingerprints, BodyHashes(message.body))

@@ -37,6 +37,7 @@ ARRIVAL = Arrival(
     field="lists.example;\n arc=pass header.oldest-pass=0",
     summary="arc=pass dkim=pass dmarc=none",
     chain="0123456789abcdef",
+    good="0123456789abcdef0123456789abcdef",
     judged_at=NOW,
 )
 # A post that has each of the fields that are bound.
@@ -137,8 +138,10 @@ values = st.recursive(
         {
             "status": st.sampled_from(["", "none", "pass", "fail"]) | values,
             "results": values,
+            "field": values,
             "summary": values,
             "chain": values,
+            "good": values,
             "judged_at": values,
         }
     )
@@ -154,8 +157,10 @@ def test_any_json_is_an_arrival_or_malformed(value):
 COMPLETE = {
     "status": "pass",
     "results": "",
+    "field": "",
     "summary": "",
     "chain": "",
+    "good": "",
     "judged_at": 1,
 }
 MALFORMED = (
