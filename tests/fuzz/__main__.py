@@ -1,15 +1,20 @@
-"""`python -m tests.fuzz [-runs=N] [targets]` runs all targets, or these.
+"""`python -m tests.fuzz [-runs=N] [--plain=N] [targets]` runs all targets, or these.
 
-Flags are libFuzzer's.  Each target is a program, too:
+`-runs` (a million) are under atheris, which keeps inputs that reach something
+new and goes on from there.  `--plain` (none) are that many more without it:
+seeds and what atheris has kept, with pieces replaced by chance, which is faster
+and finds less.  Each kind is counted in a line of its own.
+
+Other flags are libFuzzer's.  Each target is a program, too:
 `python tests/fuzz/fuzz_tags.py -runs=1000000 -max_total_time=60`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from tests.fuzz.engine import TARGETS, run, tell
+from tests.fuzz.engine import TARGETS, Report, load, run, run_plain, tell
 
 
 RUNS = 1_000_000  # of each target
@@ -28,12 +33,28 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     status = 0
     for name in names or TARGETS:
-        report = tell(name, run(name, [f"-runs={RUNS}", *flags]))
-        if not report.is_complete:
-            status = 1
-            last = report.output.splitlines(keepends=True)[-_LAST_LINES:]
-            sys.stdout.write("".join(last))
+        for report in reports(name, flags):
+            if not report.is_complete:
+                status = 1
+                last = report.output.splitlines(keepends=True)[-_LAST_LINES:]
+                sys.stdout.write("".join(last))
     return status
+
+
+def reports(name: str, flags: Sequence[str]) -> Iterator[Report]:
+    """Run one target in both ways, the second unless the first has a finding."""
+    plain = _number(flags, "--plain") or 0
+    others = [flag for flag in flags if not flag.startswith("--plain=")]
+    report = run(name, [f"-runs={RUNS}", *others])
+    yield tell(name, report)
+    if plain and report.is_complete:
+        report = run_plain(load(name), plain, _number(flags, "-seed"), report.kept)
+        yield tell(name, report, "plain runs")
+
+
+def _number(flags: Sequence[str], name: str) -> int | None:
+    found = [flag for flag in flags if flag.startswith(name + "=")]
+    return int(found[-1].partition("=")[2]) if found else None
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ A run is a process of its own, because atheris watches only what is imported
 after it and ends the process when it is done.  It begins with the target's
 seeds and forgets what else it tried, unless a directory to keep that in is
 given beside the flags, which are libFuzzer's.
+
+A plain run is without atheris, in this process, and a few times as fast.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,8 +32,8 @@ TARGETS = tuple(
     sorted(path.stem[5:] for path in Path(__file__).parent.glob("fuzz_*.py"))
 )
 
-# Flags that are given later win.  What takes 20 seconds is a finding, too.
-_FLAGS = ("-timeout=20", "-print_final_stats=1")
+_TIMEOUT = 20  # seconds; what takes longer is a finding, too
+_FLAGS = (f"-timeout={_TIMEOUT}", "-print_final_stats=1")  # later ones win
 _MAX_LENGTH = 256  # of an input, unless a seed is longer
 _WATCHED = ["mailman_arc.mailauth", "mailman_arc.policy", "mailman_arc.plugin"]
 _RUNS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
@@ -43,6 +48,7 @@ class Report:
     findings: tuple[bytes, ...]  # inputs, to become rows of `SEEDS`
     is_complete: bool
     output: str
+    kept: tuple[bytes, ...] = ()  # inputs that reached something new
 
 
 def has_atheris() -> bool:
@@ -77,20 +83,76 @@ def run(name: str, arguments: Sequence[str], *, show: bool = False) -> Report:
             command.append(str(folder / "seeds"))
         output, status = _follow(command, show=show)
         findings = tuple(
-            file.read_bytes()
-            for file in sorted((folder / "findings").iterdir())
-            if not file.name.startswith("slow-unit-")
+            octets
+            for file, octets in _files(folder / "findings")
+            if not file.startswith("slow-unit-")
         )
-    runs = _RUNS.search(output)
+        kept = tuple(octets for _, octets in _files(folder / "tried"))
+    found = _RUNS.search(output)
+    runs = int(found[1]) if found else 0
     seconds = time.monotonic() - started
-    return Report(int(runs[1]) if runs else 0, seconds, findings, not status, output)
+    return Report(runs, seconds, findings, not status, output, kept)
 
 
-def tell(name: str, report: Report) -> Report:
+def run_plain(
+    target: ModuleType, runs: int, seed: int | None = None, kept: Sequence[bytes] = ()
+) -> Report:
+    """Run one target without feedback, until the first finding."""
+    started = time.monotonic()
+    signal.signal(signal.SIGALRM, _stop)
+    inputs = derived_inputs(target, random.Random(seed), kept)
+    for number, octets in zip(range(1, runs + 1), inputs, strict=False):
+        signal.alarm(_TIMEOUT)
+        try:
+            target.check(octets)
+        except Exception:  # noqa: BLE001  whatever it is, it is a finding
+            seconds = time.monotonic() - started
+            return Report(number, seconds, (octets,), False, traceback.format_exc())
+        finally:
+            signal.alarm(0)
+    return Report(runs, time.monotonic() - started, (), True, "")
+
+
+def derived_inputs(
+    target: ModuleType, chance: random.Random, kept: Sequence[bytes] = ()
+) -> Iterator[bytes]:
+    """Seeds and octets by chance, with pieces replaced; without end."""
+    seeds = (*target.SEEDS, *kept)
+    while True:
+        octets = chance.choice(seeds)
+        if chance.random() < 0.25:
+            octets = chance.randbytes(chance.randrange(60))
+        for _ in range(chance.randrange(1, 5)):
+            start = chance.randrange(len(octets) + 1)
+            end = start + chance.choice((0, 1, 4, 30))
+            octets = octets[:start] + _piece(target, chance, seeds) + octets[end:]
+        yield octets
+
+
+def _piece(target: ModuleType, chance: random.Random, seeds: Sequence[bytes]) -> bytes:
+    match chance.randrange(8):
+        case 0:
+            return chance.randbytes(1)
+        case 1:
+            return chance.randbytes(2)
+        case 2:
+            other = chance.choice(seeds)
+            start = chance.randrange(len(other) + 1)
+            return other[start : start + chance.randrange(60)]
+        case _:
+            word: bytes = chance.choice(target.WORDS)
+            return word
+
+
+def _stop(*_: object) -> None:
+    raise TimeoutError
+
+
+def tell(name: str, report: Report, kind: str = "runs") -> Report:
     """Say how a run ended, in a line and in rows for the findings."""
     rate = report.runs / report.seconds
     lines = [
-        f"{name}: {report.runs:,} runs in {report.seconds:.0f} s ({rate:,.0f}/s), "
+        f"{name}: {report.runs:,} {kind} in {report.seconds:.0f} s ({rate:,.0f}/s), "
         f"{len(report.findings)} findings"
     ]
     for finding in report.findings:
@@ -98,6 +160,10 @@ def tell(name: str, report: Report) -> Report:
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     return report
+
+
+def _files(folder: Path) -> list[tuple[str, bytes]]:
+    return [(file.name, file.read_bytes()) for file in sorted(folder.iterdir())]
 
 
 def _follow(command: Sequence[str], *, show: bool) -> tuple[str, int]:

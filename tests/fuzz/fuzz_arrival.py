@@ -23,16 +23,15 @@ from mailman_arc.policy.arrival import (
     vouch,
     vouched_arrival,
 )
-from tests.fuzz.harness import BLANKS, ODD, Refused, as_text, readings, steady
+from tests.fuzz.harness import ARRIVAL, BLANKS, ODD, Refused, as_text, readings, steady
 
 
-GOOD = Arrival("pass", " mx.example; none", "mx.example; none", "arc=pass", "00", 1)
 BINDING = Binding(b"h" * 32, b"b" * 64)
 SECRET = b"s" * 32
 SEEDS = (
-    format_arrival(GOOD).encode(),
-    format_arrival(dataclasses.replace(GOOD, status="")).encode(),
-    vouch(GOOD, BINDING, SECRET).encode(),
+    format_arrival(ARRIVAL).encode(),
+    format_arrival(dataclasses.replace(ARRIVAL, status="")).encode(),
+    vouch(ARRIVAL, BINDING, SECRET).encode(),
     b'{"status":null,"results":[],"field":1,"summary":{},"chain":"","judged_at":1e999}',
     b"[" * 2000,
     b'{"judged_at":' + b"9" * 800 + b"}",
@@ -40,11 +39,11 @@ SEEDS = (
     b"\xc3\xbc",
 )
 WORDS = (
+    *(b'"%s":"x",' % field.name.encode() for field in dataclasses.fields(ARRIVAL)),
     b"{", b"}", b"[", b"]", b'"', b":", b",", b'"status":"pass",', b'"status":"",',
-    b'"results":"x",', b'"field":"x",', b'"summary":"x",', b'"chain":"x",',
     b'"judged_at":1', b"1", b"9" * 70, b"-", b"e", b".", b"null", b"true", b"NaN",
-    b"Infinity", b"\\ud800", b"\\", b"AAAA", b"=", format_arrival(GOOD).encode(),
-    vouch(GOOD, BINDING, SECRET).encode(), *BLANKS, *ODD,
+    b"Infinity", b"\\ud800", b"\\", b"AAAA", b"=", format_arrival(ARRIVAL).encode(),
+    vouch(ARRIVAL, BINDING, SECRET).encode(), *BLANKS, *ODD,
 )  # fmt: skip
 
 
@@ -75,17 +74,18 @@ def check_voucher(arrival: Arrival) -> None:
     other_body = Binding(BINDING.header, b"other")
     assert not vouched_arrival(text, other_body, SECRET).is_whole
     other_header = Binding(b"other", BINDING.body)
-    assert isinstance(steady(vouched_arrival, text, other_header, SECRET), Refused)
+    found = steady(vouched_arrival, text, other_header, SECRET)
+    assert isinstance(found, Refused) or not found.is_whole
     assert isinstance(steady(vouched_arrival, text, BINDING, b"other"), Refused)
 
 
 def check_vouched(text: str) -> None:
     found = steady(vouched_arrival, text, BINDING, SECRET)
-    assert isinstance(found, Refused) or found.arrival == GOOD
+    assert isinstance(found, Refused) or found.arrival == ARRIVAL
 
 
 def check_altered(data: bytes) -> None:
     """Replace some of a good one by the input."""
-    text = vouch(GOOD, BINDING, SECRET)
+    text = vouch(ARRIVAL, BINDING, SECRET)
     place = sum(data) % len(text)
     check_vouched(text[:place] + as_text(data) + text[place + len(data) :])

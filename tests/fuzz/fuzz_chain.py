@@ -14,6 +14,7 @@ if __name__ == "__main__":
 
 import re
 
+from mailman_arc.mailauth.answers import Answers
 from mailman_arc.mailauth.arc.chain import (
     ARC_FIELDS,
     MAX_ARC_FIELDS,
@@ -25,6 +26,7 @@ from mailman_arc.mailauth.arc.chain import (
 from mailman_arc.mailauth.arc.seal import prove_newest_set
 from mailman_arc.mailauth.arc.verify import (
     ChainStatus,
+    ChainVerdict,
     key_names,
     parse_message_signature,
     parse_seal,
@@ -45,7 +47,9 @@ from tests.fuzz.harness import (
     RELAY,
     SEALED_TWICE,
     Refused,
+    afresh,
     answers_of,
+    is_sampled,
     readings,
     steady,
 )
@@ -88,11 +92,12 @@ def check(data: bytes) -> None:
         message = read_message(lines + b"\r\n" + POST)
         check_chain(message)
         check_verdict(message, texts)
+        if is_sampled(octets):
+            check_repeated(message, texts)
 
 
 def check_chain(message: WireMessage) -> None:
     chain = read_chain(message)
-    assert read_chain(message) == chain
     assert chain.highest <= MAX_INSTANCE
     assert bool(chain.sets) == (chain.reason is None and chain.highest > 0)
     assert chain.is_absent == (not any(map(message.named, ARC_FIELDS)))
@@ -127,15 +132,22 @@ def check_order(message: WireMessage, chain: Chain) -> None:
 def check_verdict(message: WireMessage, texts: list[bytes]) -> None:
     names = key_names(message)
     answers = answers_of(texts, names, KEY_WORDS)
-    verdicts = [
-        verify_chain(message, answers, NOW, BodyHashes(message.body)) for _ in range(2)
-    ]
-    assert verdicts[0] == verdicts[1]
+    verdict = judged(message, answers)
     assert set(answers.asked) <= names
-    verdict = verdicts[0]
     assert (verdict.status is ChainStatus.FAIL) == (verdict.reason is not None)
     assert (verdict.status is ChainStatus.NONE) == verdict.chain.is_absent
     if verdict.status is ChainStatus.PASS:
         assert 0 <= verdict.oldest_pass <= verdict.chain.highest
         assert verdict.oldest_pass != 1
     assert prove_newest_set(message, AUTHOR.key.verifying_key) is not None
+
+
+def check_repeated(message: WireMessage, texts: list[bytes]) -> None:
+    again = afresh(message)
+    assert read_chain(again) == read_chain(message)
+    answers = answers_of(texts, key_names(message), KEY_WORDS)
+    assert judged(again, answers) == judged(message, answers)
+
+
+def judged(message: WireMessage, answers: Answers) -> ChainVerdict:
+    return verify_chain(message, answers, NOW, BodyHashes(message.body))

@@ -32,9 +32,8 @@ from mailman_arc.plugin.reception import (
     take_voucher,
     write_verdict,
 )
-from mailman_arc.policy.arrival import Arrival
 from mailman_arc.policy.trust import Trust
-from tests.fuzz.harness import BLANKS, ODD, POSTS, readings
+from tests.fuzz.harness import ARRIVAL, BLANKS, ODD, POSTS, is_sampled, readings
 
 
 OWN = b"Authentication-Results: lists.example; none\r\n"
@@ -62,23 +61,23 @@ WORDS = (
 
 TRUST = Trust("lists.example")
 SECRET = b"s" * 32
-ARRIVAL = Arrival("none", " lists.example; none", "lists.example; none", "x", "0", 1)
 
 
 def check(data: bytes) -> None:
     for octets in readings(data, WORDS):
         msg = email.message_from_bytes(octets, MailmanMessage)
         check_written(msg)
+        if is_sampled(octets):
+            assert to_octets(msg) == to_octets(msg)
         assert reads_alike(read_message(octets), msg) in (True, False)
         check_forgeries(msg)
         check_voucher(msg)
 
 
 def check_written(msg: Message) -> None:
-    before = msg.raw_items()
-    octets = to_octets(msg)
-    assert to_octets(msg) == octets
-    assert list(msg.raw_items()) == list(before)
+    before = list(msg.raw_items())
+    to_octets(msg)
+    assert list(msg.raw_items()) == before
     read_message(as_received(msg))
 
 
