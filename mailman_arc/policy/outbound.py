@@ -44,7 +44,7 @@ class Unsealed(StrEnum):
     CHAIN_ENDED = "chain already failed before us"
     CHAIN_FULL = "chain has 50 sets"
     CHAIN_UNREADABLE = "chain has no readable instance"
-    CHANGED_EARLY = "Mailman took a password line out before the post was judged"
+    CHANGED_EARLY = "changed between arrival and pipeline"
     HEADER = "header is too large to be sealed"
     CHAIN_ALTERED = "ARC fields changed since arrival"
     ENVELOPE = "recipient address is not ASCII"

@@ -19,8 +19,8 @@ from zope.interface import implementer
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.reception import (
-    RESULTS_FIELD,
     as_received,
+    conceal_author,
     judge,
     remove_forgeries,
     take_voucher,
@@ -73,8 +73,7 @@ def _leave_no_falsehood(
 ) -> None:
     """Remove results that are forged or that nobody is to see."""
     if mlist.anonymous_list:
-        # Results name the author; cf. Mailman's `cleanse`.
-        del msg[RESULTS_FIELD]
+        conceal_author(msg)
     services = wiring.services()
     if services is not None and ARRIVAL_KEY not in msgdata:
         remove_forgeries(msg, services.settings.trust)
@@ -89,7 +88,9 @@ def _arrival(
     # The rule `approved` has looked for the moderator's password in the body,
     # and has taken the line out, whether the password was right or not.
     is_approved = "approved" in msgdata.get("rule_hits", ())
-    if vouched is not None and (vouched.is_whole or is_approved):
+    if vouched is not None:
+        if not vouched.is_whole and not (vouched.fits_header and is_approved):
+            return Unsealed.CHANGED_EARLY
         write_verdict(msg, vouched.arrival, trust)
         return vouched.arrival
     if msgdata.get("has_approved"):
