@@ -2,8 +2,7 @@
 
 Mailman's own function does the delivery, with Mailman's own agents; only the
 connection they send through is ours.  It turns each copy into octets once,
-seals those and hands the same octets to SMTP.  Copies whose octets are equal
-share one seal.
+seals those and hands the same octets to SMTP.
 """
 
 from __future__ import annotations
@@ -12,28 +11,20 @@ import logging
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from email.message import Message
-from functools import partial
 from types import FunctionType
 from typing import Any
 
 from mailman.mta import deliver as mailman_delivery
 from mailman.mta.bulk import BulkDelivery
 
-from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.plugin import wiring
-from mailman_arc.plugin.handlers.authenticate import (
-    ARRIVAL_KEY,
-    SEEN_KEY,
-    UNSEALED_KEY,
-)
-from mailman_arc.plugin.messages import HIDDEN_RECIPIENTS, to_octets
+from mailman_arc.plugin.handlers.authenticate import SEEN_KEY
 from mailman_arc.plugin.reception import VOUCHER_FIELD, one_line
-from mailman_arc.plugin.seams import degrade, undisturbed
-from mailman_arc.policy.arrival import Arrival, parse_arrival
-from mailman_arc.policy.outbound import Outgoing, Unsealed, seal_octets
+from mailman_arc.plugin.sealing import CopySealer
+from mailman_arc.plugin.seams import degrade
+from mailman_arc.policy.outbound import Outgoing, Unsealed
 
 
-_LEFT_OUT = HIDDEN_RECIPIENTS | {VOUCHER_FIELD.lower()}
 _MARKS_OF_A_POST = (SEEN_KEY, "to_list", "to_owner")
 _AGENTS = ("Deliver", "BulkDelivery")
 
@@ -64,23 +55,16 @@ class _Run:
 
     def __init__(self, mlist: Any, msgdata: Mapping[str, Any]) -> None:
         self._list_id = mlist.list_id
-        self._is_anonymous = mlist.anonymous_list
         # A pipeline without our handler leaves no mark; Mailman's own say enough.
         self._is_post = any(msgdata.get(key) for key in _MARKS_OF_A_POST)
         self._recipients = len(msgdata.get("recipients") or ())
-        self._arrival: Arrival | None = None
-        self._unjudged = Unsealed.NO_VERDICT
+        self._sealer: CopySealer | None = None
         with degrade("delivery"):
-            self._arrival = _read_arrival(msgdata)
-            self._unjudged = Unsealed(msgdata.get(UNSEALED_KEY, self._unjudged))
-        self._last_message: Message | None = None
-        self._last_octets = b""
-        self._last: Outgoing | None = None
+            self._sealer = CopySealer(msgdata, is_anonymous=mlist.anonymous_list)
         self._copies = 0
-        self._seals = 0
         self._seconds = 0.0
         self._sealed_as = ""
-        self._unsealed: list[str] = []
+        self._remarks: list[str] = []
 
     def octets_for(self, msg: Message, envelope: Sequence[str]) -> bytes | None:
         """The octets to send for a copy, sealed where that is possible.
@@ -96,11 +80,10 @@ class _Run:
                 reason = Unsealed.NOT_A_POST
             elif not all(address.isascii() for address in envelope):
                 reason = Unsealed.ENVELOPE
-            else:
-                outgoing = self._outgoing(msg)
+            elif self._sealer is not None:
+                outgoing = self._sealer.seal(msg)
                 reason = outgoing.unsealed
-        if reason is not None and reason not in self._unsealed:
-            self._unsealed.append(reason)
+        self._note(reason, outgoing)
         self._seconds += time.monotonic() - started
         if outgoing is None:
             del msg[VOUCHER_FIELD]
@@ -108,63 +91,32 @@ class _Run:
         return outgoing.octets
 
     def log(self, msg: Message) -> None:
-        """Write the one line about this post."""
-        level = logging.INFO if self._is_post else logging.DEBUG
+        """Write the one line about this message."""
+        sealer = self._sealer
         if not self._copies:
             begun = Unsealed.NOT_BEGUN if self._recipients else Unsealed.NO_RECIPIENTS
-            self._unsealed.append(begun)
-        _log.log(
-            level,
+            self._note(begun, None)
+        if sealer is not None:
+            self._remarks += sealer.risks
+        _log.info(
             "%s list=%s %s; %s; copies=%d seals=%d recipients=%d seconds=%.3f",
             one_line(msg.get("message-id", "n/a")),
             self._list_id,
-            self._arrival.summary if self._arrival else "no verdict",
-            self._outcome(),
+            sealer.summary if sealer else "no verdict",
+            "; ".join(filter(None, (self._sealed_as, *self._remarks))),
             self._copies,
-            self._seals,
+            sealer.seals if sealer else 0,
             self._recipients,
             self._seconds,
         )
 
-    def _outgoing(self, msg: Message) -> Outgoing:
-        # Chunks of a bulk delivery are the same object, sent again.
-        if self._last is not None and self._last_message is msg:
-            return self._last
-        octets = to_octets(msg, _LEFT_OUT)
-        if self._last is None or octets != self._last_octets:
-            self._last = self._sealed(octets)
-            self._last_octets = octets
-        self._last_message = msg
-        return self._last
-
-    def _sealed(self, octets: bytes) -> Outgoing:
-        if self._is_anonymous:
-            return Outgoing(octets, Unsealed.ANONYMOUS)
-        services = wiring.services()
-        if services is None:
-            return Outgoing(octets, Unsealed.SETTINGS)
-        if self._arrival is None:
-            return Outgoing(octets, self._unjudged)
-        identity = services.identity
-        if identity is None:
-            return Outgoing(octets, Unsealed.NO_KEY)
-        outgoing = Outgoing(octets, Unsealed.ERROR)
-        with degrade("seal"):
-            outgoing = undisturbed(
-                partial(seal_octets, octets, self._arrival, identity, int(time.time()))
-            )
-        if outgoing.unsealed is None:
-            self._seals += 1
+    def _note(self, reason: Unsealed | None, outgoing: Outgoing | None) -> None:
+        if reason is not None:
+            remark = f"not sealed: {reason}"
+            if remark not in self._remarks:
+                self._remarks.append(remark)
+        elif outgoing is not None:
             self._sealed_as = f"sealed i={outgoing.instance} cv={outgoing.status}"
-        elif outgoing.unsealed is Unsealed.PROOF:
-            _log.error("%s: %s", outgoing.unsealed, outgoing.detail)
-        return outgoing
-
-    def _outcome(self) -> str:
-        told = [self._sealed_as] if self._sealed_as else []
-        if self._unsealed:
-            told.append("not sealed: " + ", ".join(self._unsealed))
-        return "; ".join(told)
 
 
 class _OctetConnection:
@@ -224,14 +176,3 @@ def _deliver_through(run: _Run) -> Any:
     names["Deliver"] = lambda: _sending_through(run, _Individual())
     names["BulkDelivery"] = lambda *limit: _sending_through(run, _Bulk(*limit))
     return FunctionType(original.__code__, names, original.__name__)
-
-
-def _read_arrival(msgdata: Mapping[str, Any]) -> Arrival | None:
-    text = msgdata.get(ARRIVAL_KEY)
-    if text is None:
-        return None
-    try:
-        return parse_arrival(str(text))
-    except MalformedField:
-        _log.error("an arrival record in a queue entry cannot be read")
-        return None

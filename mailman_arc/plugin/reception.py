@@ -39,6 +39,10 @@ RESULTS_FIELD = "Authentication-Results"
 # rejected post, but is worth nothing for any other.
 VOUCHER_FIELD = "X-Mailman-ARC-Arrival"
 
+_TELLS_OF_AUTHOR = re.compile(
+    r"arc-.*|.*authentication-results|(?:.*dkim|domainkey)-signature|received-spf",
+    re.IGNORECASE | re.DOTALL,
+)
 _RAW = ("ascii", "surrogateescape")  # how Mailman holds octets in text
 # Mailman adds the last three, and replaces a Message-ID it finds odd.
 _MAY_DIFFER = frozenset(name.encode() for name in ("message-id", *ADDED_ON_ARRIVAL))
@@ -126,6 +130,16 @@ def remove_forgeries(msg: Message, trust: Trust) -> None:
     }
     if doomed:
         remove_at(msg, doomed)
+
+
+def conceal_author(msg: Message) -> None:
+    """Remove what names the author beside the fields Mailman's `cleanse` removes."""
+    doomed = {
+        position
+        for position, (name, _) in enumerate(msg.raw_items())
+        if _TELLS_OF_AUTHOR.fullmatch(name)
+    }
+    remove_at(msg, doomed)
 
 
 def _octets(text: str) -> bytes:

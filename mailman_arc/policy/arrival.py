@@ -13,10 +13,11 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from mailman_arc.mailauth.arc.chain import chain_digest
 from mailman_arc.mailauth.arc.verify import ChainStatus
+from mailman_arc.mailauth.authres import MethodResult, parse_authentication_results
 from mailman_arc.mailauth.authres_writer import format_results
 from mailman_arc.mailauth.canonical import canonical_field
 from mailman_arc.mailauth.dkim import good_signatures
@@ -93,6 +94,27 @@ def parse_arrival(text: str) -> Arrival:
     return arrival
 
 
+def anonymised(arrival: Arrival) -> Arrival:
+    """What may be told of a post whose author is not to be known.
+
+    Its chain and its signatures have been taken out, so there is none.  Results
+    are told without what they are about; that of the chain would make no sense.
+    """
+    told = parse_authentication_results(arrival.results.encode())
+    methods = [
+        MethodResult(each.method, each.result)
+        for each in told.methods
+        if each.method != "arc"
+    ]
+    return replace(
+        arrival,
+        status=ChainStatus.NONE,
+        results=format_results(told.authserv_id, methods).decode(),
+        chain=chain_digest(WireMessage((), b"")),
+        good="",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Binding:
     """Two fingerprints of a post as Mailman holds it."""
@@ -122,11 +144,7 @@ def vouch(arrival: Arrival, binding: Binding, secret: bytes) -> str:
     Folded with LF and one space, without a final line end.
     """
     record = format_arrival(arrival).encode()
-    octets = (
-        _mac(secret, b"header", binding.header, record)
-        + _mac(secret, b"body", binding.header + binding.body, record)
-        + record
-    )
+    octets = b"".join(_macs(secret, binding, record)) + record
     text = base64.b64encode(octets).decode()
     return "\n ".join(
         text[start : start + _LINE] for start in range(0, len(text), _LINE)
@@ -135,36 +153,43 @@ def vouch(arrival: Arrival, binding: Binding, secret: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """An arrival that was written here, for a post with this header.
-
-    `is_whole` tells that the body is still the one it was written for.
-    """
+    """An arrival that was written here, and whether this is the post it is of."""
 
     arrival: Arrival
-    is_whole: bool
+    fits_header: bool
+    fits_body: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the post is the one that arrived."""
+        return self.fits_header and self.fits_body
 
 
 def vouched_arrival(text: str, binding: Binding, secret: bytes) -> Vouched:
-    """Read a vouched arrival; raises `MalformedField` unless it is genuine."""
+    """Read a vouched arrival; raises `MalformedField` unless it was made here."""
     try:
         octets = base64.b64decode("".join(text.split()), validate=True)
     except (ValueError, binascii.Error) as error:
         raise MalformedField("not a vouched arrival") from error
     size = hashlib.sha256().digest_size
-    header_mac, body_mac, record = (
-        octets[:size],
-        octets[size : 2 * size],
-        octets[2 * size :],
+    record = octets[3 * size :]
+    given = (octets[:size], octets[size : 2 * size], octets[2 * size : 3 * size])
+    genuine, fits_header, fits_body = map(
+        hmac.compare_digest, given, _macs(secret, binding, record)
     )
-    good = hmac.compare_digest(
-        header_mac, _mac(secret, b"header", binding.header, record)
+    if not genuine:
+        raise MalformedField("the arrival record was not made here")
+    arrival = parse_arrival(record.decode("utf-8", "replace"))
+    return Vouched(arrival, fits_header, fits_body)
+
+
+def _macs(secret: bytes, binding: Binding, record: bytes) -> tuple[bytes, bytes, bytes]:
+    """Of the record alone, with the header, and with header and body."""
+    return (
+        _mac(secret, b"record", b"", record),
+        _mac(secret, b"header", binding.header, record),
+        _mac(secret, b"body", binding.header + binding.body, record),
     )
-    whole = hmac.compare_digest(
-        body_mac, _mac(secret, b"body", binding.header + binding.body, record)
-    )
-    if not good:
-        raise MalformedField("the arrival record was not made here for this post")
-    return Vouched(parse_arrival(record.decode("utf-8", "replace")), whole)
 
 
 def _mac(secret: bytes, purpose: bytes, bound: bytes, record: bytes) -> bytes:

@@ -328,18 +328,26 @@ def test_each_personalised_copy_has_a_seal_of_its_own(house: FurnishedHouse):
     assert "copies=3 seals=3" in house.log_of(post)
 
 
-def test_an_anonymous_list_tells_nothing_of_the_author(house: FurnishedHouse):
+@pytest.mark.parametrize("forwarded", [False, True], ids=["first", "with a chain"])
+def test_an_anonymous_list_seals_and_tells_nothing_of_the_author(
+    house: FurnishedHouse, forwarded: bool
+):
     discuss = house.make_list(anonymous_list=True)
-    post = posts.make_post(ANN, discuss.address)
+    chain = {posts.FORWARDER: "dkim=pass"} if forwarded else {}
+    post = signed(posts.make_post(ANN, discuss.address), chain)
     before = len(house.sink.deliveries)
 
     house.site.post(post, ANN, discuss)
     copy = house.sink.wait_for(before + 1)[-1]
 
-    assert b"author.example" not in copy.octets.replace(_message_id(post).encode(), b"")
-    assert not copy.fields("ARC-Seal")
+    assert b"author.example" not in copy.octets
+    assert b"forwarder" not in copy.octets
+    assert not copy.fields("DKIM-Signature")
+    results = first_field(copy, "ARC-Authentication-Results")
+    assert results == "i=1; lists.example.org; dkim=pass; dmarc=pass"
+    assert_others_accept(copy.octets)
     line = house.site.wait_for_log("plugins", discuss.list_id)
-    assert "not sealed: anonymous list" in line[-1]
+    assert "; sealed i=1 cv=none; " in line[-1]
 
 
 def _message_id(post: bytes) -> str:

@@ -6,7 +6,7 @@ import copy
 import email
 import re
 import smtplib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +15,7 @@ from mailman.interfaces.mta import SomeRecipientsFailed
 from mailman.mta import deliver as mailman_delivery
 
 from mailman_arc.mailauth.arc.verify import ChainStatus
+from mailman_arc.mailauth.crypto import SigningKey
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin.delivery import _OctetConnection, _Run, deliver
 from mailman_arc.plugin.handlers.authenticate import ARRIVAL_KEY, SEEN_KEY
@@ -29,6 +30,7 @@ from tests.support.mail import (
     chain_of,
     changed,
     judge_chain,
+    sign_dkim,
     whole_zone,
 )
 
@@ -205,7 +207,7 @@ def test_a_message_that_is_no_post_is_left_to_mailman(log):
 
     assert server.octets[0] is msg
     assert log_of(run, log) == (
-        "DEBUG <1@author.example> list=list.lists.example no verdict; "
+        "INFO <1@author.example> list=list.lists.example no verdict; "
         "not sealed: not a post (digest or notice); "
         "copies=1 seals=0 recipients=1 seconds=…"
     )
@@ -260,10 +262,36 @@ def test_a_post_whose_chain_has_ended_leaves_as_the_same_octets(log):
     assert "; not sealed: chain already failed before us; " in log_of(run, log)
 
 
-def test_a_post_of_an_anonymous_list_is_not_sealed(log):
-    mlist = SimpleNamespace(list_id="list.lists.example", anonymous_list=True)
+ANONYMOUS = SimpleNamespace(list_id="list.lists.example", anonymous_list=True)
 
-    server, run = send(metadata(), parsed(POST), mlist=mlist)
+
+def test_a_post_of_an_anonymous_list_begins_a_chain_that_does_not_name_the_author(log):
+    octets = sign_dkim(chain_of(2))
+    post = changed(POST, b"Ann Author <ann@author.example>", b"list@lists.example")
+
+    server, run = send(metadata(octets), parsed(post), mlist=ANONYMOUS)
+
+    [sent] = server.octets
+    seal = sent.removesuffix(post)
+    assert judge_chain(sent, whole_zone()).status is ChainStatus.PASS
+    assert b"author" not in seal
+    assert b"dkim=pass;" in seal
+    assert "; sealed i=1 cv=none; " in log_of(run, log)
+
+
+def test_an_anonymous_post_that_still_has_a_chain_is_not_sealed(log):
+    octets = chain_of(2)
+
+    server, run = send(metadata(octets), parsed(octets), mlist=ANONYMOUS)
+
+    assert server.octets == [octets]
+    assert "; not sealed: ARC fields changed since arrival; " in log_of(run, log)
+
+
+def test_a_site_can_leave_anonymous_lists_unsealed(install, log):
+    install(anonymous_seal="none")
+
+    server, run = send(metadata(), parsed(POST), mlist=ANONYMOUS)
 
     assert server.octets == [POST]
     assert "; not sealed: anonymous list; " in log_of(run, log)
@@ -292,6 +320,22 @@ class BrokenKey:
         if self.error is not None:
             raise self.error
         return b"nonsense"
+
+
+@dataclass
+class FailingLater:
+    """A key that is good for a while."""
+
+    key: SigningKey
+    has_failed: bool = False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.key, name)
+
+    def sign(self, digest: bytes) -> bytes:
+        if self.has_failed:
+            raise RuntimeError("a bug")
+        return self.key.sign(digest)
 
 
 def with_key(services, error: Exception | None = None) -> None:
@@ -392,10 +436,12 @@ def test_a_post_of_which_some_copies_were_sealed_tells_both(log):
 
 def test_a_post_of_which_the_last_copy_was_not_sealed_tells_both(services, log):
     other = parsed(changed(POST, b"list@lists", b"anne@other"))
+    key = FailingLater(services.identity.key)
+    services.identity = replace(services.identity, key=key)
     server, run = Server(), _Run(MLIST, metadata())
     connection = _OctetConnection(server, run)
     connection.sendmail(SENDER, ["anne@other.example"], parsed(POST))
-    with_key(services, RuntimeError("a bug"))
+    key.has_failed = True
     connection.sendmail(SENDER, ["bart@other.example"], other)
 
     line = log_of(run, log)

@@ -20,6 +20,7 @@ from mailman_arc.plugin.reception import (
     VOUCHER_FIELD,
     as_received,
     attach_voucher,
+    conceal_author,
     judge,
     one_line,
     remove_forgeries,
@@ -257,11 +258,11 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_voucher_is_not_believed_when_the_post_has_changed(change):
+def test_it_is_told_that_the_header_has_changed(change):
     msg = at_the_door(POST)
     change(msg)
 
-    assert take_voucher(msg, SECRET) is None
+    assert take_voucher(msg, SECRET).fits_header is False
     assert VOUCHER_FIELD not in msg
 
 
@@ -269,7 +270,10 @@ def test_it_is_told_that_the_body_has_changed():
     msg = at_the_door(POST)
     msg.set_payload("Hello\n")
 
-    assert take_voucher(msg, SECRET).is_whole is False
+    vouched = take_voucher(msg, SECRET)
+
+    assert vouched.fits_header
+    assert not vouched.fits_body
 
 
 def test_other_fields_may_have_changed():
@@ -297,12 +301,12 @@ def test_of_two_vouchers_none_is_believed_and_both_are_removed():
     assert VOUCHER_FIELD not in msg
 
 
-def test_a_voucher_moved_to_another_post_is_not_believed():
+def test_a_voucher_moved_to_another_post_does_not_fit():
     voucher = at_the_door(POST)[VOUCHER_FIELD]
     other = parsed(changed(POST, b"Meeting", b"Another"))
     put_on_top(other, VOUCHER_FIELD, voucher)
 
-    assert take_voucher(other, SECRET) is None
+    assert not take_voucher(other, SECRET).fits_header
 
 
 @pytest.mark.parametrize("value", [b"", b"AAAA", b"\xff\xfe", b"=" * 200, b"A" * 9999])
@@ -390,3 +394,18 @@ def test_any_octets_get_a_verdict_that_can_be_written_and_vouched_for(octets, dn
 
 def _names(octets: bytes) -> list[str]:
     return [field.name.decode() for field in read_message(octets).fields]
+
+
+def test_concealing_the_author_removes_what_names_him_and_nothing_else():
+    telling = (
+        b"DKIM-Signature", b"X-Google-DKIM-Signature", b"DomainKey-Signature",
+        b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results",
+        b"arc-anything", b"Authentication-Results", b"Received-SPF",
+        b"X-Original-Authentication-Results",
+    )  # fmt: skip
+    fields = b"".join(name + b": author.example\r\n" for name in telling)
+    msg = parsed(fields + b"X-Archive: gr\xfc\xdfe\r\n" + POST)
+
+    conceal_author(msg)
+
+    assert to_octets(msg) == b"X-Archive: gr\xfc\xdfe\r\n" + POST
