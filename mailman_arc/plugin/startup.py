@@ -18,6 +18,7 @@ MAILMANS_OWN = "validate-authenticity"  # the handler ours stands in for
 PIPELINES = ("default-posting-pipeline", "default-owner-pipeline")
 DELIVERY = "mailman_arc.plugin.delivery.deliver"
 DOOR = "mailman_arc.plugin.door.ArcLMTPRunner"
+INCOMING = "mailman_arc.plugin.incoming.ArcIncomingRunner"
 
 _log = logging.getLogger("mailman.plugins.arc")
 
@@ -62,16 +63,12 @@ def report_configuration() -> None:
         _log.error(
             "posts are not sealed: mailman.cfg needs 'outgoing: %s' in [mta]", DELIVERY
         )
-    if _runner_class("lmtp") != DOOR:
-        _log.warning(
-            "posts are judged late, in the pipeline and not from their original "
-            "octets, and trusted_authserv_ids is ignored: mailman.cfg has no "
-            "'class: %s' in [runner.lmtp]",
-            DOOR,
-        )
     services = wiring.services()
-    if services is not None and services.identity is not None:
-        identity = services.identity
+    if services is None:
+        return
+    _report_where_posts_are_judged()
+    identity = services.identity
+    if identity is not None:
         _log.info(
             "sealing as %s with selector %s (%s, %d bits)",
             identity.domain,
@@ -84,6 +81,38 @@ def report_configuration() -> None:
                 "the key is Ed25519, which most receivers of ARC cannot verify: they "
                 "take the whole chain for broken; an RSA key of 2048 bits is better"
             )
+
+
+def _report_where_posts_are_judged() -> None:
+    has_door = _runner_class("lmtp") == DOOR
+    has_incoming = _runner_class("in") == INCOMING
+    if has_door and has_incoming:
+        _log.info(
+            "posts are judged on arrival by LMTP, from their original octets, and "
+            "those that come in otherwise by the incoming runner"
+        )
+    elif has_door:
+        _log.info(
+            "posts are judged on arrival by LMTP, from their original octets, and "
+            "those that come in otherwise late, in the pipeline"
+        )
+    elif has_incoming:
+        _log.warning(
+            "posts are judged by the incoming runner, not from their original "
+            "octets, so that some good signatures count as broken, and "
+            "trusted_authserv_ids is ignored: mailman.cfg has no 'class: %s' in "
+            "[runner.lmtp]",
+            DOOR,
+        )
+    else:
+        _log.warning(
+            "posts are judged late, in the pipeline and not from their original "
+            "octets, no moderator sees the verdict, none waits for the DNS, and "
+            "trusted_authserv_ids is ignored: mailman.cfg has neither 'class: %s' "
+            "in [runner.lmtp] nor 'class: %s' in [runner.in]",
+            DOOR,
+            INCOMING,
+        )
 
 
 def _runner_class(name: str) -> Any:

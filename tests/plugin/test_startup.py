@@ -31,6 +31,12 @@ MISSING = (
     "'component_package: mailman_arc.plugin'"
 )
 
+INCOMING = "[runner.in]\nclass: mailman_arc.plugin.incoming.ArcIncomingRunner\n"
+DOOR_ONLY = (
+    "posts are judged on arrival by LMTP, from their original octets, and those that "
+    "come in otherwise late, in the pipeline"
+)
+
 # Starts like the process that starts all others, and tells what it found.
 START = """\
 import json, sys
@@ -88,7 +94,8 @@ def test_an_enabled_plugin_is_found_and_says_who_seals(tmp_path, files):
         assert handlers[0] == "arc-authenticate"
         assert "validate-authenticity" not in handlers
     assert started.log == [
-        "sealing as lists.example with selector arc (rsa-sha256, 1024 bits)"
+        DOOR_ONLY,
+        "sealing as lists.example with selector arc (rsa-sha256, 1024 bits)",
     ]
 
 
@@ -136,9 +143,41 @@ def test_everything_that_was_forgotten_is_named(tmp_path):
         "Mailman's own ARC is enabled too ([ARC] enabled",
         "posts are not sealed",
         "posts are judged late, in the pipeline and not from their original "
-        "octets, and trusted_authserv_ids is ignored",
+        "octets, no moderator sees the verdict, none waits for the DNS, and "
+        "trusted_authserv_ids is ignored",
         "posts are not sealed",
     ]
+
+
+WHERE = {
+    "door and incoming runner": (
+        SITE + INCOMING,
+        "posts are judged on arrival by LMTP, from their original octets, and those "
+        "that come in otherwise by the incoming runner",
+    ),
+    "incoming runner": (
+        SITE.replace(LMTP, INCOMING),
+        "posts are judged by the incoming runner, not from their original octets, so "
+        "that some good signatures count as broken, and trusted_authserv_ids is "
+        "ignored: mailman.cfg has no 'class: mailman_arc.plugin.door.ArcLMTPRunner' "
+        "in [runner.lmtp]",
+    ),
+    "handler": (
+        SITE.replace(LMTP, ""),
+        "posts are judged late, in the pipeline and not from their original octets, "
+        "no moderator sees the verdict, none waits for the DNS, and "
+        "trusted_authserv_ids is ignored: mailman.cfg has neither 'class: "
+        "mailman_arc.plugin.door.ArcLMTPRunner' in [runner.lmtp] nor 'class: "
+        "mailman_arc.plugin.incoming.ArcIncomingRunner' in [runner.in]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("cfg", "said"), WHERE.values(), ids=WHERE)
+def test_the_log_says_where_posts_are_judged(tmp_path, files, cfg, said):
+    started = Started(tmp_path, cfg, arc_cfg(files))
+
+    assert started.log[0] == said
 
 
 def test_an_unusable_file_is_named_and_mailman_starts(tmp_path):
@@ -227,7 +266,8 @@ def test_only_the_first_process_reports(mailman, install, monkeypatch, log):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/master"])
     startup.report_configuration()
     assert log() == [
-        "INFO sealing as lists.example with selector arc (rsa-sha256, 1024 bits)"
+        f"INFO {DOOR_ONLY}",
+        "INFO sealing as lists.example with selector arc (rsa-sha256, 1024 bits)",
     ]
 
 
@@ -239,5 +279,5 @@ def test_an_ed25519_key_is_warned_of(tmp_path, files):
 
     started = Started(tmp_path, SITE, text)
 
-    assert started.log[0].endswith("with selector ed (ed25519-sha256, 256 bits)")
-    assert "RSA key of 2048 bits is better" in started.log[1]
+    assert started.log[1].endswith("with selector ed (ed25519-sha256, 256 bits)")
+    assert "RSA key of 2048 bits is better" in started.log[2]
