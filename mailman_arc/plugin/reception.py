@@ -15,6 +15,7 @@ from mailman_arc.mailauth.message import (
     read_message,
     to_crlf,
 )
+from mailman_arc.mailauth.spf import NOTHING_KNOWN, Envelope
 from mailman_arc.plugin.messages import (
     ADDED_ON_ARRIVAL,
     put_on_top,
@@ -49,10 +50,15 @@ _MAY_DIFFER = frozenset(name.encode() for name in ("message-id", *ADDED_ON_ARRIV
 _NOT_BOUND = ADDED_ON_ARRIVAL | {VOUCHER_FIELD.lower(), RESULTS_FIELD.lower()}
 
 
-def judge(message: WireMessage, answers: Answers, trust: Trust) -> Arrival:
+def judge(
+    message: WireMessage,
+    answers: Answers,
+    trust: Trust,
+    envelope: Envelope = NOTHING_KNOWN,
+) -> Arrival:
     """Authenticate a post from its octets, and word the outcome."""
     now = int(time.time())
-    found = authenticate(message, answers, now, trust)
+    found = authenticate(message, answers, now, trust, envelope)
     return remember(found, message, trust.authserv_id, now)
 
 

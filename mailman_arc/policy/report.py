@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailman_arc.mailauth.arc.verify import ChainStatus, ChainVerdict
+from mailman_arc.mailauth.arc.verify import ChainStatus
 from mailman_arc.mailauth.authres import MethodResult, Property
 from mailman_arc.mailauth.dkim import DkimVerdict
 from mailman_arc.mailauth.dmarc import DmarcVerdict
 from mailman_arc.mailauth.domains import is_same_or_subdomain
 from mailman_arc.mailauth.results import Result
+from mailman_arc.mailauth.spf import SpfVerdict
 from mailman_arc.policy.inbound import Authentication
 
 
@@ -22,11 +23,12 @@ SIGNATURE_START = 8  # characters of b= that tell signatures apart (RFC 6008 §4
 
 
 def own_results(found: Authentication) -> list[MethodResult]:
-    """What we found ourselves: arc, each DKIM signature, dmarc."""
+    """What we found ourselves: arc, spf if known, each DKIM signature, dmarc."""
     return [
         _in_ascii(result)
         for result in (
-            _arc_result(found.arc, found.arc.status),
+            _arc_result(found, found.arc.status),
+            *_spf_results(found.spf),
             *_dkim_results(found.dkim),
             _dmarc_result(found.dmarc),
         )
@@ -53,7 +55,7 @@ def site_results(found: Authentication) -> list[MethodResult]:
         if not _is_told(result, theirs, methods)
     ]
     return [
-        _in_ascii(result) for result in (_arc_result(found.arc, status), *theirs, *ours)
+        _in_ascii(result) for result in (_arc_result(found, status), *theirs, *ours)
     ]
 
 
@@ -68,10 +70,11 @@ def _in_ascii(result: MethodResult) -> MethodResult:
 
 
 def summary(found: Authentication) -> str:
-    """One line for the log: `arc=none dkim=pass,fail dmarc=pass`."""
+    """One line for the log: `arc=none spf=pass dkim=pass,fail dmarc=pass`."""
     signatures = ",".join(str(each.result) for each in found.dkim) or "none"
     status = found.chain_status or "unjudged"
-    return f"arc={status} dkim={signatures} dmarc={found.dmarc.result}"
+    spf = f" spf={found.spf.result}" if found.spf is not None else ""
+    return f"arc={status}{spf} dkim={signatures} dmarc={found.dmarc.result}"
 
 
 def _is_told(
@@ -107,15 +110,26 @@ def _may_be_signature_of(result: MethodResult, domain: str, selector: str) -> bo
     return is_same_or_subdomain(identifier.lower(), domain)
 
 
-def _arc_result(verdict: ChainVerdict, status: ChainStatus) -> MethodResult:
+def _arc_result(found: Authentication, status: ChainStatus) -> MethodResult:
+    verdict = found.arc
     comment = None
     if verdict.reason is not None and status is not ChainStatus.PASS:
         where = f"i={verdict.instance}: " if verdict.instance else ""
         comment = f"{where}{verdict.reason}"
-    properties: tuple[Property, ...] = ()
+    properties = []
     if status is ChainStatus.PASS and verdict.status is ChainStatus.PASS:
-        properties = (Property("header", "oldest-pass", str(verdict.oldest_pass)),)
-    return MethodResult("arc", status, properties=properties, comment=comment)
+        properties.append(Property("header", "oldest-pass", str(verdict.oldest_pass)))
+    if found.remote_ip is not None:
+        properties.append(Property("smtp", "remote-ip", found.remote_ip))
+    return MethodResult("arc", status, properties=tuple(properties), comment=comment)
+
+
+def _spf_results(verdict: SpfVerdict | None) -> list[MethodResult]:
+    """Without the local-part, as RFC 8601 §2.7.2 asks."""
+    if verdict is None:
+        return []
+    about = Property("smtp", verdict.identity, verdict.domain)
+    return [MethodResult("spf", verdict.result, properties=(about,))]
 
 
 def _dkim_results(verdicts: Sequence[DkimVerdict]) -> list[MethodResult]:

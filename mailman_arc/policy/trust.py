@@ -1,9 +1,10 @@
-"""Whose Authentication-Results we believe (RFC 8601 §1.2, §4.1, §5, §7.1)."""
+"""Whose word we take: of results (RFC 8601 §1.2, §4.1, §5, §7.1) and of SPF."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailman_arc.mailauth import receivedspf
 from mailman_arc.mailauth.authres import (
     AuthenticationResults,
     claimed_authserv_id,
@@ -11,10 +12,14 @@ from mailman_arc.mailauth.authres import (
     normalize_authserv_id,
     results_of,
 )
+from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import WireMessage
+from mailman_arc.mailauth.receivedspf import ReceivedSpf, parse_received_spf
 
 
 MAX_HEAD_OCTETS = 2048  # of a field, in which its authserv-id has to stand
+
+_TRACE_FIELDS = (b"received", receivedspf.FIELD_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +60,21 @@ def believed_results(
 ) -> tuple[AuthenticationResults, ...]:
     """The fields of trusted servers, from the top."""
     return message.once(results_of, trust.trusted)
+
+
+def believed_received_spf(message: WireMessage, trust: Trust) -> ReceivedSpf | None:
+    """The Received-SPF field of a trusted server, if it is the topmost one.
+
+    No server has to remove such fields when they come from outside, as it has to
+    remove Authentication-Results.  But each puts a Received field on top of what
+    it gets, so above all of those nobody outside can write (RFC 7208 §9.1).
+    """
+    trace = (each for each in message.fields if each.name in _TRACE_FIELDS)
+    top = next(trace, None)
+    if not trust.trusted or top is None or top.name != receivedspf.FIELD_NAME:
+        return None
+    try:
+        found = parse_received_spf(top.value)
+    except MalformedField:
+        return None
+    return found if trust.is_trusted(normalize_authserv_id(found.receiver)) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -11,7 +12,18 @@ from mailman_arc.mailauth.answers import TxtAnswer
 from mailman_arc.mailauth.arc.verify import ChainStatus
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.mailauth.results import Result
-from mailman_arc.policy.inbound import Authentication, authenticate, names_to_look_up
+from mailman_arc.mailauth.spf import (
+    NOTHING_KNOWN,
+    Envelope,
+    SpfIdentity,
+    SpfVerdict,
+)
+from mailman_arc.policy.inbound import (
+    Authentication,
+    authenticate,
+    is_spf_told,
+    names_to_look_up,
+)
 from mailman_arc.policy.trust import Trust
 from tests.support.mail import (
     DKIM,
@@ -51,15 +63,39 @@ class OnlyWhatWasNamed(Mapping[str, TxtAnswer]):
         return len(self._named)
 
 
-def judged(octets: bytes, zone: Zone | None = None, trust: Trust = TRUST):
+def judged(
+    octets: bytes,
+    zone: Zone | None = None,
+    trust: Trust = TRUST,
+    envelope: Envelope = NOTHING_KNOWN,
+):
     message = read_message(octets)
-    named = names_to_look_up(message, trust)
+    # SPF is not evaluated before the names are known.
+    named = names_to_look_up(message, trust, replace(envelope, spf=None))
     answers = OnlyWhatWasNamed(named, zone if zone is not None else whole_zone())
-    return authenticate(message, answers, NOW, trust)
+    return authenticate(message, answers, NOW, trust, envelope)
 
 
 def said(results: bytes, server: bytes = b"mx.lists.example") -> bytes:
     return b"Authentication-Results: %s; %s\r\n" % (server, results)
+
+
+def received_spf(result: bytes, domain: bytes) -> bytes:
+    return (
+        b"Received-SPF: %s identity=mailfrom; receiver=mx.lists.example;"
+        b" envelope-from=b@%s\r\n" % (result, domain)
+    )
+
+
+def evaluated(result: Result, domain: str, mail_from: bool = True) -> Envelope:
+    """A transaction whose SPF has been evaluated."""
+    identity = SpfIdentity.MAIL_FROM if mail_from else SpfIdentity.HELO
+    return Envelope(
+        "192.0.2.1",
+        domain,
+        f"b@{domain}" if mail_from else "",
+        SpfVerdict(result, identity, domain),
+    )
 
 
 # The names
@@ -82,6 +118,14 @@ def test_the_names_include_those_for_the_envelope_sender_of_trusted_servers():
     octets = said(b"spf=pass smtp.mailfrom=bounces.author.example") + POST
 
     names = names_to_look_up(read_message(octets), TRUST)
+
+    assert "_dmarc.bounces.author.example" in names
+
+
+def test_the_names_include_those_for_the_envelope_sender():
+    envelope = Envelope("192.0.2.1", None, "b@bounces.author.example")
+
+    names = names_to_look_up(read_message(POST), TRUST, envelope)
 
     assert "_dmarc.bounces.author.example" in names
 
@@ -121,7 +165,8 @@ domains = st.sampled_from(
 @st.composite
 def fields(draw) -> bytes:
     domain = draw(domains).encode()
-    kind = draw(st.sampled_from(["dkim", "chain", "spf", "from", "octets"]))
+    kinds = ["dkim", "chain", "spf", "received-spf", "from", "octets"]
+    kind = draw(st.sampled_from(kinds))
     match kind:
         case "dkim":
             tags = draw(
@@ -136,6 +181,8 @@ def fields(draw) -> bytes:
         case "spf":
             result = draw(st.sampled_from([b"pass", b"fail", b"temperror", b"odd"]))
             return said(b"spf=%s smtp.mailfrom=a@%s" % (result, domain))
+        case "received-spf":
+            return received_spf(b"pass", domain)
         case "from":
             return b"From: <a@" + domain + b">\r\n"
         case _:
@@ -157,9 +204,17 @@ def fields(draw) -> bytes:
             ]
         ),
     ),
+    st.sampled_from(
+        [
+            NOTHING_KNOWN,
+            evaluated(Result.PASS, "news.author.example"),
+            evaluated(Result.TEMPERROR, "a.b.c.author.example"),
+            evaluated(Result.PASS, "mx.author.example", mail_from=False),
+        ]
+    ),
 )
-def test_every_name_that_is_read_was_named(top, post, records):
-    found = judged(top + post, whole_zone().with_records(records))
+def test_every_name_that_is_read_was_named(top, post, records, envelope):
+    found = judged(top + post, whole_zone().with_records(records), envelope=envelope)
 
     assert isinstance(found, Authentication)
 
@@ -268,6 +323,78 @@ def test_what_nobody_trusts_does_not_count_for_dmarc(server):
 
     assert found.dmarc.result is Result.FAIL
     assert found.believed == ()
+
+
+OWN_SPF = (
+    (evaluated(Result.PASS, "author.example"), Result.PASS),
+    (evaluated(Result.PASS, "bounces.author.example"), Result.PASS),
+    (evaluated(Result.PASS, "mx.author.example", mail_from=False), Result.PASS),
+    (evaluated(Result.PASS, "other.example"), Result.FAIL),
+    (evaluated(Result.FAIL, "author.example"), Result.FAIL),
+    (evaluated(Result.SOFTFAIL, "author.example"), Result.FAIL),
+    (evaluated(Result.TEMPERROR, "author.example"), Result.TEMPERROR),
+    (evaluated(Result.TEMPERROR, "other.example"), Result.FAIL),
+    (NOTHING_KNOWN, Result.FAIL),
+)
+
+
+@pytest.mark.parametrize(("envelope", "dmarc"), OWN_SPF)
+def test_our_own_evaluation_of_spf_counts_for_dmarc(envelope, dmarc):
+    found = judged(POST, whole_zone().with_records(ORGANIZATION), envelope=envelope)
+
+    assert found.dmarc.result is dmarc
+    assert found.spf == envelope.spf
+    assert found.remote_ip == envelope.client_ip
+
+
+PASS_OF_AUTHOR = evaluated(Result.PASS, "author.example")
+FAIL_OF_AUTHOR = evaluated(Result.FAIL, "author.example")
+UNKNOWN_OF_AUTHOR = evaluated(Result.TEMPERROR, "author.example")
+TOLD_PASS = said(b"spf=pass smtp.mailfrom=author.example")
+TOLD_FAIL = said(b"spf=fail smtp.mailfrom=author.example")
+RECEIVED_PASS = received_spf(b"pass", b"author.example")
+RECEIVED_FAIL = received_spf(b"fail", b"author.example")
+PRECEDENCE = (
+    (TOLD_FAIL, PASS_OF_AUTHOR, None, Result.FAIL),
+    (TOLD_PASS, FAIL_OF_AUTHOR, None, Result.PASS),
+    (TOLD_FAIL + RECEIVED_PASS, NOTHING_KNOWN, None, Result.FAIL),
+    (said(b"spf=pass smtp.helo=a.example"), PASS_OF_AUTHOR, None, Result.FAIL),
+    (said(b"dkim=pass"), PASS_OF_AUTHOR, Result.PASS, Result.PASS),
+    (RECEIVED_PASS, NOTHING_KNOWN, Result.PASS, Result.PASS),
+    (RECEIVED_FAIL, NOTHING_KNOWN, Result.FAIL, Result.FAIL),
+    (RECEIVED_PASS, FAIL_OF_AUTHOR, Result.FAIL, Result.FAIL),
+    (RECEIVED_FAIL, PASS_OF_AUTHOR, Result.PASS, Result.PASS),
+    (RECEIVED_PASS, UNKNOWN_OF_AUTHOR, Result.PASS, Result.PASS),
+    (RECEIVED_FAIL, UNKNOWN_OF_AUTHOR, Result.FAIL, Result.FAIL),
+    (b"", UNKNOWN_OF_AUTHOR, Result.TEMPERROR, Result.TEMPERROR),
+)
+
+
+@pytest.mark.parametrize(("fields", "envelope", "spf", "dmarc"), PRECEDENCE)
+def test_results_come_before_our_evaluation_and_that_before_received_spf(
+    fields, envelope, spf, dmarc
+):
+    zone = whole_zone().with_records(ORGANIZATION)
+
+    found = judged(fields + POST, zone, envelope=envelope)
+
+    assert (found.spf.result if found.spf else None) == spf
+    assert found.dmarc.result is dmarc
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (TOLD_PASS, True),
+        (said(b"spf=none"), True),
+        (said(b"dkim=pass"), False),
+        (said(b"spf=pass smtp.mailfrom=author.example", b"other.example"), False),
+        (RECEIVED_PASS, False),
+        (b"", False),
+    ],
+)
+def test_what_a_trusted_server_has_evaluated_need_not_be_again(fields, told):
+    assert is_spf_told(read_message(fields + POST), TRUST) is told
 
 
 # The status to attest

@@ -10,6 +10,12 @@ from mailman_arc.mailauth.dkim import DkimVerdict
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.mailauth.reasons import Reason
 from mailman_arc.mailauth.results import Result
+from mailman_arc.mailauth.spf import (
+    NOTHING_KNOWN,
+    Envelope,
+    SpfIdentity,
+    SpfVerdict,
+)
 from mailman_arc.policy.inbound import Authentication, authenticate
 from mailman_arc.policy.report import own_results, site_results, summary
 from mailman_arc.policy.trust import Trust
@@ -39,9 +45,14 @@ BROKEN_CHAIN = changed(chain_of(2), b"Bye", b"bye")
 UNKNOWN_KEY = {relay().key_name: SERVFAIL}
 
 
-def found(octets: bytes, records=None, zone: Zone | None = None) -> Authentication:
+def found(
+    octets: bytes,
+    records=None,
+    zone: Zone | None = None,
+    envelope: Envelope = NOTHING_KNOWN,
+) -> Authentication:
     zone = (zone or whole_zone()).with_records(records or {})
-    return authenticate(read_message(octets), zone, NOW, TRUST)
+    return authenticate(read_message(octets), zone, NOW, TRUST, envelope)
 
 
 def said(results: str, server: str = "mx1.lists.example") -> bytes:
@@ -210,6 +221,61 @@ def test_dmarc_is_reported_with_the_policy(octets, records, result):
     assert words(own_results(found(octets, records)))[-1] == result
 
 
+def from_client(address: str | None = "192.0.2.1", spf: SpfVerdict | None = None):
+    return Envelope(address, "mx.author.example", "ann@author.example", spf)
+
+
+BY_MAIL_FROM = SpfVerdict(Result.PASS, SpfIdentity.MAIL_FROM, "author.example")
+BY_HELO = SpfVerdict(Result.SOFTFAIL, SpfIdentity.HELO, "mx.author.example")
+
+
+@pytest.mark.parametrize(
+    ("spf", "result"),
+    [
+        (BY_MAIL_FROM, ["spf=pass smtp.mailfrom=author.example"]),
+        (BY_HELO, ["spf=softfail smtp.helo=mx.author.example"]),
+        (None, []),
+    ],
+)
+def test_spf_is_reported_with_the_domain_that_was_checked(spf, result):
+    results = own_results(found(POST, envelope=from_client(spf=spf)))
+
+    assert words(of_method(results, "spf")) == result
+
+
+@pytest.mark.parametrize(
+    ("octets", "address", "result"),
+    [
+        (POST, "192.0.2.1", "arc=none smtp.remote-ip=192.0.2.1"),
+        (POST, "2001:db8::1", 'arc=none smtp.remote-ip="2001:db8::1"'),
+        (POST, None, "arc=none"),
+        (
+            chain_of(1),
+            "192.0.2.1",
+            "arc=pass header.oldest-pass=0 smtp.remote-ip=192.0.2.1",
+        ),
+        (
+            BROKEN_CHAIN,
+            "192.0.2.1",
+            "arc=fail (i=2: body has changed) smtp.remote-ip=192.0.2.1",
+        ),
+    ],
+)
+def test_the_client_is_reported_with_the_chain(octets, address, result):
+    here = found(octets, envelope=from_client(address))
+
+    assert words(own_results(here))[0] == result
+    assert words(site_results(here))[0] == result
+
+
+def test_own_results_are_arc_then_spf_then_dkim_then_dmarc():
+    here = found(sign_dkim(chain_of(1)), envelope=from_client(spf=BY_MAIL_FROM))
+
+    methods = [each.method for each in own_results(here)]
+
+    assert methods == ["arc", "spf", "dkim", "dmarc"]
+
+
 def test_own_results_are_arc_then_dkim_then_dmarc():
     octets = sign_dkim(sign_dkim(chain_of(1)), relay())
 
@@ -258,6 +324,17 @@ def test_a_trusted_dmarc_result_stands_for_ours():
     assert words(of_method(site_results(found(octets)), "dmarc")) == [
         "dmarc=pass header.from=author.example"
     ]
+
+
+def test_a_trusted_spf_result_stands_for_ours():
+    octets = said("spf=fail smtp.mailfrom=author.example") + POST
+
+    here = found(octets, envelope=from_client(spf=BY_MAIL_FROM))
+
+    assert words(of_method(site_results(here), "spf")) == [
+        "spf=fail smtp.mailfrom=author.example"
+    ]
+    assert of_method(own_results(here), "spf") == []
 
 
 # What a trusted server says about the signature of `SIGNED`.
@@ -394,6 +471,12 @@ SUMMARIES = (
     (chain_of(1), UNKNOWN_KEY, "arc=unjudged dkim=none dmarc=none"),
     (said("arc=fail") + chain_of(1), {}, "arc=fail dkim=none dmarc=none"),
 )
+
+
+def test_the_summary_tells_of_spf_where_it_is_known():
+    here = found(POST, envelope=from_client(spf=BY_MAIL_FROM))
+
+    assert summary(here) == "arc=none spf=pass dkim=none dmarc=none"
 
 
 @pytest.mark.parametrize(("octets", "records", "line"), SUMMARIES)

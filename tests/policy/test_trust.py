@@ -7,7 +7,12 @@ from hypothesis import given, strategies as st
 
 from mailman_arc.mailauth.authres import MAX_FIELDS
 from mailman_arc.mailauth.message import read_message
-from mailman_arc.policy.trust import MAX_HEAD_OCTETS, Trust, believed_results
+from mailman_arc.policy.trust import (
+    MAX_HEAD_OCTETS,
+    Trust,
+    believed_received_spf,
+    believed_results,
+)
 from tests.support.mail import POST
 
 
@@ -154,6 +159,45 @@ def test_the_number_of_fields_that_are_read_is_limited():
     field = b"Authentication-Results: mx1.lists.example; dkim=pass\r\n"
 
     assert len(believed(field * (MAX_FIELDS + 1), TRUST)) == MAX_FIELDS
+
+
+# Received-SPF
+
+SPF = b"Received-SPF: pass receiver=mx1.lists.example; envelope-from=a@b.example\r\n"
+RECEIVED = b"Received: from client.example by mx1.lists.example; 5 Jan 2026\r\n"
+STRANGE = SPF.replace(b"mx1.lists", b"other")
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_believed"),
+    [
+        (SPF, True),
+        (SPF + RECEIVED, True),
+        (b"X-Note: a\r\n" + SPF + RECEIVED + SPF, True),
+        (SPF.replace(b"Received-SPF", b"RECEIVED-spf"), True),
+        (SPF.replace(b"mx1.lists", b"MX1.Lists"), True),
+        (b"", False),
+        (RECEIVED, False),
+        (RECEIVED + SPF, False),
+        (STRANGE + SPF, False),
+        (SPF.replace(b"pass ", b"perhaps "), False),
+        (SPF.replace(b"receiver=mx1.lists.example; ", b""), False),
+        (SPF.replace(b"mx1.lists.example", b'""'), False),
+    ],
+)
+def test_spf_is_believed_where_only_a_listed_server_can_have_written_it(
+    fields, is_believed
+):
+    found = believed_received_spf(read_message(fields + POST), TRUST)
+
+    assert (found is not None) is is_believed
+
+
+@pytest.mark.parametrize("receiver", [b"lists.example", b'""'])
+def test_without_listed_servers_no_spf_is_believed(receiver):
+    field = SPF.replace(b"mx1.lists.example", receiver)
+
+    assert believed_received_spf(read_message(field), Trust("lists.example")) is None
 
 
 @given(st.binary())
