@@ -5,6 +5,7 @@
 #   make lint            format, lint, types, layers
 #   make test-debian12   all tests with Mailman 3.3.8 and what Debian 12 ships
 #   make coverage        that every line and branch of the pure layers is tested
+#   make interop         who else verifies our seals, and we theirs; needs npm
 #   make bench           ratios of our times to others' and to the bare crypto
 #   make fuzz            RUNS=1000000 inputs for each parser
 #   make clean           remove the virtualenvs and caches
@@ -26,7 +27,7 @@ NEW_PIP := 'pip>=25.1'
 
 RUNS := 1000000
 
-.PHONY: demo test lint coverage bench fuzz test-debian12 clean
+.PHONY: demo test lint coverage interop bench fuzz test-debian12 clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -45,6 +46,10 @@ lint: $(VENV)/tools
 coverage: $(VENV)/tools
 	$(BIN)/coverage run -m pytest --quiet tests/mailauth tests/policy tests/interop
 	$(BIN)/coverage report --include='*/mailauth/*,*/policy/*' --fail-under=100
+
+# With mailauth, which no package of Debian 12 has, and the whole matrix.
+interop: $(VENV)/tools $(VENV)/mailauth
+	NODE_PATH='$(CURDIR)/$(VENV)/npm/node_modules' $(BIN)/pytest -m '' tests/interop
 
 bench: $(VENV)/tools
 	$(BIN)/$(PIP) --group bench
@@ -69,6 +74,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/tools: $(VENV)/installed
 	$(BIN)/$(PIP) --group test --group lint
+	touch $@
+
+$(VENV)/mailauth: $(VENV)/installed
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/npm mailauth@5.0.3
 	touch $@
 
 $(DEBIAN12)/tools: pyproject.toml tests/house/debian12.txt

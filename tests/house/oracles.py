@@ -11,10 +11,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dkim
 from dkim.util import parse_tag_value
@@ -22,12 +24,8 @@ from dkim.util import parse_tag_value
 
 Zone = Mapping[str, str | None]
 
-_SCRIPT = Path(__file__).with_name("maildkim_verify.pl")
-_MODULES = (
-    *("-MJSON::PP", "-MMail::DKIM::Verifier", "-MMail::DKIM::ARC::Verifier"),
-    *("-MNet::DNS::RR", "-e1"),
-)
-_TIMEOUT = 60  # seconds
+_SCRIPT = Path(__file__).with_name("maildkim.pl")
+_TIMEOUT = 60  # seconds for one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,9 @@ def find_maildkim() -> str | None:
     """The perl that has Mail::DKIM; on the build machine it has to be there."""
     perl = shutil.which("perl")
     if perl:
-        tried = subprocess.run([perl, *_MODULES], capture_output=True, check=False)
+        tried = subprocess.run(
+            [perl, "-c", str(_SCRIPT)], capture_output=True, check=False
+        )
         if tried.returncode == 0:
             return perl
     if os.environ.get("CI") == "true":
@@ -98,24 +98,62 @@ def find_maildkim() -> str | None:
 
 def ask_maildkim(octets: bytes, zone: Zone) -> Opinion:
     """Ask Mail::DKIM, the Perl implementation."""
+    return maildkim().verify("Mail::DKIM", octets, zone)
+
+
+@cache
+def maildkim() -> Conversation:
+    """The one Mail::DKIM of this process; it ends when we do."""
     perl = find_maildkim()
     if perl is None:
         raise RuntimeError("no Mail::DKIM here; ask find_maildkim() first")
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(dict(zone), file)
-        file.flush()
-        done = subprocess.run(
-            [perl, str(_SCRIPT), file.name],
-            input=octets,
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT,
+    return Conversation([perl, str(_SCRIPT)])
+
+
+class Conversation:
+    """A process that answers a line of JSON with one; it ends with its input."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._folder = tempfile.TemporaryDirectory()
+        self._message = Path(self._folder.name, "message.eml")
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-    if done.returncode != 0:
-        raise RuntimeError(f"Mail::DKIM gave up: {done.stderr.decode()}")
-    said = json.loads(done.stdout)
-    signatures = tuple(DkimOpinion(**one) for one in said["dkim"])
-    return Opinion("Mail::DKIM", said["arc"], signatures, said["detail"])
+
+    def verify(self, name: str, octets: bytes, zone: Zone) -> Opinion:
+        """What it thinks of a message."""
+        said = self.ask("verify", octets, zone=dict(zone))
+        signatures = tuple(DkimOpinion(**one) for one in said["dkim"])
+        return Opinion(name, said["arc"], signatures, said["detail"])
+
+    def fields(self, task: str, octets: bytes, **details: str) -> bytes:
+        """The header fields it makes, each with its line end."""
+        fields: str = self.ask(task, octets, **details)["fields"]
+        return fields.encode("latin-1")
+
+    def ask(self, task: str, octets: bytes, **details: object) -> dict[str, Any]:
+        """Tell it what to do with a message; raises `RuntimeError` if it cannot."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._message.write_bytes(octets)
+        question = {"do": task, "path": str(self._message), **details}
+        alarm = threading.Timer(_TIMEOUT, self._process.kill)
+        alarm.start()
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        finally:
+            alarm.cancel()
+        said: dict[str, Any] = json.loads(line or '{"error": "it has ended"}')
+        if "error" in said:
+            raise RuntimeError(f"{' '.join(self._command)}: {said['error']}")
+        return said
+
+    def close(self) -> None:
+        self._process.communicate()
+        self._folder.cleanup()
 
 
 def _dkimpy_on_signature(octets: bytes, index: int, lookup: object) -> DkimOpinion:
