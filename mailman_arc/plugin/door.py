@@ -8,17 +8,22 @@ always does; the verdict is written into the message when it is queued.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from email.message import Message
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mailman.config import config
 from mailman.runners.lmtp import LMTPHandler, LMTPRunner
 
+from mailman_arc.adapters.zonefile import ZoneFileError, ZoneRecord, parse_records
 from mailman_arc.mailauth.message import WireMessage, read_message
+from mailman_arc.mailauth.spf import Envelope
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.reception import (
     attach_voucher,
@@ -28,13 +33,32 @@ from mailman_arc.plugin.reception import (
     write_verdict,
 )
 from mailman_arc.plugin.seams import degrade
+from mailman_arc.plugin.wiring import Services
+from mailman_arc.plugin.xforward import (
+    ADVERTISED,
+    ArcLMTPController,
+    attributes_of,
+    envelope_of,
+)
 from mailman_arc.policy.arrival import Arrival
-from mailman_arc.policy.inbound import names_to_look_up
+from mailman_arc.policy.inbound import is_spf_told, names_to_look_up
+from mailman_arc.policy.patience import Patience
+from mailman_arc.policy.settings import SiteSettings
+
+
+if TYPE_CHECKING:
+    from mailman_arc.adapters.spf import SpfChecker
 
 
 _log = logging.getLogger("mailman.plugins.arc")
 
 QUEUE = "in"  # for posts and mail to owners; commands and bounces have others
+MAX_CPU_SECONDS = 60.0  # for judging one post; the largest take a few
+
+# Not a verdict on the post, so a mail server tries again (RFC 3463 §3.5, X.4.3).
+PUT_OFF = (
+    "451 4.4.3 The DNS does not answer, so the ARC chain cannot be judged; try later"
+)
 
 _COMMAND_ADDRESS = re.compile(
     r".+-(?:bounces|confirm|join|leave|request|subscribe|unsubscribe)", re.IGNORECASE
@@ -52,13 +76,19 @@ class Judged:
 class ArcLMTPRunner(LMTPRunner):
     """Mailman's LMTP runner with a door-keeper, or without the plugin, just that."""
 
+    lmtp: Any
+
     def __init__(self, name: str, slice: int | None = None) -> None:  # noqa: A002
         super().__init__(name, slice)
         if wiring.is_active():
             queue = AnnotatingQueue(config.switchboards[QUEUE])
             # Other processes have switchboards of their own.
             config.switchboards[QUEUE] = queue
-            self.lmtp.handler = ArcLMTPHandler(queue)
+            theirs = self.lmtp
+            theirs.loop.close()
+            self.lmtp = ArcLMTPController(
+                ArcLMTPHandler(queue), hostname=theirs.hostname, port=theirs.port
+            )
 
 
 class AnnotatingQueue:
@@ -94,6 +124,21 @@ class ArcLMTPHandler(LMTPHandler):
     def __init__(self, queue: AnnotatingQueue) -> None:
         super().__init__()
         self._queue = queue
+        self._keeper: DoorKeeper | None = None
+
+    async def handle_EHLO(  # noqa: N802  # aiosmtpd's name, for LHLO too
+        self,
+        server: Any,
+        session: Any,
+        envelope: Any,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        """Greet as aiosmtpd does, and name XFORWARD to those who may use it."""
+        session.host_name = hostname
+        if server.accepts_xforward:
+            responses.insert(-1, f"250-{ADVERTISED}")
+        return responses
 
     async def handle_DATA(  # noqa: N802  # aiosmtpd's name
         self, server: Any, session: Any, envelope: Any
@@ -102,7 +147,11 @@ class ArcLMTPHandler(LMTPHandler):
         judged = None
         if _may_be_post(envelope.rcpt_tos):
             with degrade("door"):
-                judged = await _judge(envelope.content)
+                keeper = self._wake_keeper()
+                if keeper is not None:
+                    judged = await keeper.judge(envelope)
+                    if judged is not None and await keeper.puts_off(judged, envelope):
+                        return "\r\n".join(PUT_OFF for _ in envelope.rcpt_tos)
         # From here on nothing is awaited, so no other delivery comes between.
         self._queue.judged = judged
         try:
@@ -110,16 +159,105 @@ class ArcLMTPHandler(LMTPHandler):
         finally:
             self._queue.forget()
 
+    def _wake_keeper(self) -> DoorKeeper | None:
+        services = wiring.services()
+        if services is None:
+            return None
+        if self._keeper is None or self._keeper.services is not services:
+            self._keeper = DoorKeeper(services)
+        return self._keeper
 
-async def _judge(octets: bytes) -> Judged | None:
-    services = wiring.services()
-    if services is None:
+
+class DoorKeeper:
+    """Judges posts, many at a time, and tells which shall come again."""
+
+    def __init__(
+        self,
+        services: Services,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_seconds: float = MAX_CPU_SECONDS,
+    ) -> None:
+        self.services = services
+        self._clock = clock
+        self._seconds = services.settings.dns_deadline + cpu_seconds
+        self._spf = _make_spf_checker(services.settings)
+        self._patience = Patience(services.settings.temperror_hold)
+
+    async def judge(self, envelope: Any) -> Judged | None:
+        """Judge the post in an envelope of aiosmtpd; None if that takes too long."""
+        known = envelope_of(attributes_of(envelope), envelope.mail_from)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._judge(envelope.content, known)
+        except TimeoutError:
+            _log.error("door: no verdict in %g s, going on without it", self._seconds)
+            return None
+
+    async def _judge(self, octets: bytes, envelope: Envelope) -> Judged:
+        trust = self.services.settings.trust
+        message = await asyncio.to_thread(read_message, octets)
+        names = await asyncio.to_thread(names_to_look_up, message, trust, envelope)
+        answers, envelope = await asyncio.gather(
+            self.services.resolver.fetch_async(names),
+            self._with_spf(envelope, message),
+        )
+        arrival = await asyncio.to_thread(judge, message, answers, trust, envelope)
+        return Judged(message, arrival)
+
+    async def _with_spf(self, envelope: Envelope, message: WireMessage) -> Envelope:
+        if self._spf is None or is_spf_told(message, self.services.settings.trust):
+            return envelope
+        return replace(envelope, spf=await self._spf.check(envelope))
+
+    async def puts_off(self, judged: Judged, envelope: Any) -> bool:
+        """Tell whether a post waits for the DNS where the mail server keeps it."""
+        if judged.arrival.chain_status is not None:
+            return False
+        key = await asyncio.to_thread(_fingerprint, envelope)
+        puts_off = self._patience.must_wait(key, self._clock())
+        if puts_off:
+            _log.info(
+                "%s: put off, because the DNS does not let its chain be judged",
+                _message_id(judged.message),
+            )
+        return puts_off
+
+
+def _fingerprint(envelope: Any) -> bytes:
+    sender = str(envelope.mail_from).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(sender + b"\n" + envelope.content).digest()
+
+
+def _message_id(message: WireMessage) -> str:
+    fields = message.named(b"message-id")
+    return one_line(fields[0].value.decode("utf-8", "replace") if fields else "n/a")
+
+
+def _make_spf_checker(settings: SiteSettings) -> SpfChecker | None:
+    """Build what evaluates SPF; None without pyspf, which is an extra.
+
+    Imported here, because other processes have no use for it.
+    """
+    try:
+        from mailman_arc.adapters.spf import SpfChecker, SpfOptions  # noqa: PLC0415
+    except ImportError:
+        _log.info("SPF is not evaluated: pyspf is not installed")
         return None
-    trust = services.settings.trust
-    message = await asyncio.to_thread(read_message, octets)
-    names = await asyncio.to_thread(names_to_look_up, message, trust)
-    answers = await services.resolver.fetch_async(names)
-    return Judged(message, await asyncio.to_thread(judge, message, answers, trust))
+    options = SpfOptions(
+        nameservers=settings.nameservers,
+        port=settings.nameserver_port,
+        timeout=settings.dns_timeout,
+        deadline=settings.dns_deadline,
+    )
+    return SpfChecker(options, _static_records(settings.test_keys))
+
+
+def _static_records(path: str) -> list[ZoneRecord] | None:
+    """The records of the zone file that stands for the DNS in tests, if any."""
+    try:
+        return parse_records(Path(path).read_text("utf-8"), path) if path else None
+    except (ZoneFileError, OSError, ValueError):
+        return None  # `Services.resolver` says so
 
 
 def _annotate(msg: Message, judged: Judged) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import email
 import re
+import sys
 from types import SimpleNamespace
 
 import pytest
 from mailman.email.message import Message
-from mailman.runners.lmtp import LMTPHandler
+from mailman.runners.lmtp import LMTPController, LMTPHandler, LMTPRunner
 from mailman.utilities.email import add_message_hash
 
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.door import (
+    PUT_OFF,
     AnnotatingQueue,
     ArcLMTPHandler,
     ArcLMTPRunner,
+    DoorKeeper,
     Judged,
     _may_be_post,
 )
@@ -29,7 +32,19 @@ from mailman_arc.plugin.reception import (
     judge,
     take_voucher,
 )
-from tests.support.mail import POST, changed, sign_dkim, whole_zone
+from mailman_arc.plugin.xforward import NO_ATTRIBUTES, ArcLMTPController
+from tests.house.dns_server import DnsServer
+from tests.support.mail import (
+    POST,
+    Signer,
+    author,
+    chain_of,
+    changed,
+    relay,
+    sign_dkim,
+    whole_zone,
+)
+from tests.support.zone import SERVFAIL, Zone
 
 
 SIGNED = sign_dkim(changed(POST, b"Meeting", b"Gr\xfc\xdfe"))
@@ -219,7 +234,10 @@ def switchboards(mailman):
 def test_the_runner_has_the_door_keeper_and_our_queue(mailman):
     runner = ArcLMTPRunner("lmtp")
 
+    assert isinstance(runner.lmtp, ArcLMTPController)
     assert isinstance(runner.lmtp.handler, ArcLMTPHandler)
+    theirs = LMTPRunner("lmtp").lmtp
+    assert (runner.lmtp.hostname, runner.lmtp.port) == (theirs.hostname, theirs.port)
     assert isinstance(mailman.switchboards["in"], AnnotatingQueue)
 
 
@@ -227,6 +245,7 @@ def test_the_runner_has_the_door_keeper_and_our_queue(mailman):
 def test_without_the_plugin_the_runner_is_mailmans(mailman):
     runner = ArcLMTPRunner("lmtp")
 
+    assert type(runner.lmtp) is LMTPController
     assert type(runner.lmtp.handler) is LMTPHandler
     assert not isinstance(mailman.switchboards["in"], AnnotatingQueue)
 
@@ -279,11 +298,24 @@ def queues(mailman, mlist, services):
     mailman.switchboards["in"] = before
 
 
-def deliver(handler, octets: bytes, *recipients: str) -> str:
-    envelope = SimpleNamespace(
-        content=octets, mail_from="ann@author.example", rcpt_tos=list(recipients)
+def envelope_with(
+    octets: bytes, *recipients: str, sender: str = "ann@author.example", **xforward: str
+) -> SimpleNamespace:
+    """What aiosmtpd knows at the end of a post."""
+    return SimpleNamespace(
+        content=octets,
+        mail_from=sender,
+        rcpt_tos=list(recipients or [LIST]),
+        xforward=xforward or NO_ATTRIBUTES,
     )
+
+
+def take(handler, envelope: SimpleNamespace) -> str:
     return asyncio.run(handler.handle_DATA(None, None, envelope))
+
+
+def deliver(handler, octets: bytes, *recipients: str) -> str:
+    return take(handler, envelope_with(octets, *recipients))
 
 
 def test_a_post_is_judged_from_its_octets_and_queued_as_by_mailman(queues, services):
@@ -329,10 +361,7 @@ def test_deliveries_at_the_same_time_get_their_own_verdicts(queues):
     octets = [SIGNED, changed(SIGNED, b"Bye", b"bye")] * 4
 
     async def all_at_once():
-        envelopes = [
-            SimpleNamespace(content=each, mail_from="a@author.example", rcpt_tos=[LIST])
-            for each in octets
-        ]
+        envelopes = map(envelope_with, octets)
         await asyncio.gather(
             *(queues.handler.handle_DATA(None, None, each) for each in envelopes)
         )
@@ -368,3 +397,260 @@ def test_with_unusable_settings_a_post_is_taken_as_by_mailman(queues, install):
 
     assert deliver(queues.handler, SIGNED, LIST) == "250 Ok"
     assert RESULTS_FIELD not in queues.board.queued[0][0]
+
+
+# SPF
+
+SPF_ZONE = """\
+author.example. TXT "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all"
+mx.author.example. TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.author.example. TXT "v=DMARC1; p=reject"
+"""
+
+
+@pytest.fixture
+def spf_zone(queues, install, tmp_path):
+    """The plugin is enabled, and the DNS knows who may send for the author."""
+    path = tmp_path / "spf.zone"
+    path.write_text(SPF_ZONE)
+    return install(test_keys=str(path))
+
+
+FROM_CLIENTS = (
+    (
+        {"ADDR": "192.0.2.1", "HELO": "mx.author.example"},
+        "arc=none smtp.remote-ip=192.0.2.1; spf=pass smtp.mailfrom=author.example; "
+        "dkim=none; dmarc=pass",
+    ),
+    (
+        {"ADDR": "192.0.2.99"},
+        "arc=none smtp.remote-ip=192.0.2.99; spf=fail smtp.mailfrom=author.example; "
+        "dkim=none; dmarc=fail",
+    ),
+    (
+        {"ADDR": "2001:db8::1"},
+        'arc=none smtp.remote-ip="2001:db8::1"; spf=pass '
+        "smtp.mailfrom=author.example; dkim=none; dmarc=pass",
+    ),
+    (
+        {"ADDR": "192.0.2.1", "HELO": "mx.author.example", "sender": "<>"},
+        "arc=none smtp.remote-ip=192.0.2.1; spf=pass smtp.helo=mx.author.example; "
+        "dkim=none; dmarc=pass",
+    ),
+    (
+        {"ADDR": "192.0.2.1", "sender": "a@other.example"},
+        "arc=none smtp.remote-ip=192.0.2.1; spf=none smtp.mailfrom=other.example; "
+        "dkim=none; dmarc=fail",
+    ),
+    (
+        {"ADDR": "192.0.2.1", "sender": "<>"},
+        "arc=none smtp.remote-ip=192.0.2.1; dkim=none; dmarc=fail",
+    ),
+    (
+        {"ADDR": "192.0.2.1", "SOURCE": "LOCAL"},
+        "arc=none; dkim=none; dmarc=fail",
+    ),
+    ({}, "arc=none; dkim=none; dmarc=fail"),
+)
+
+
+@pytest.mark.usefixtures("spf_zone")
+@pytest.mark.parametrize(("known", "results"), FROM_CLIENTS)
+def test_spf_is_evaluated_for_the_client_that_is_known(queues, known, results):
+    assert take(queues.handler, envelope_with(POST, **known)) == "250 Ok"
+
+    [(msg, *_)] = queues.board.queued
+    assert f"lists.example; {results} " in " ".join(msg[RESULTS_FIELD].split()) + " "
+
+
+@pytest.mark.usefixtures("spf_zone")
+def test_what_a_trusted_server_says_of_spf_is_not_evaluated_again(queues):
+    told = b"Authentication-Results: mx.lists.example; spf=fail smtp.mailfrom=a.b\r\n"
+
+    take(queues.handler, envelope_with(told + POST, ADDR="192.0.2.1"))
+
+    [(msg, *_)] = queues.board.queued
+    ours = msg.get_all(RESULTS_FIELD)[0]
+    assert "dmarc=fail" in ours
+    assert "spf=" not in ours
+
+
+@pytest.mark.usefixtures("spf_zone")
+def test_without_the_library_spf_is_left_out(queues, log, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mailman_arc.adapters.spf", None)
+
+    take(queues.handler, envelope_with(POST, ADDR="192.0.2.1"))
+    take(queues.handler, envelope_with(POST, ADDR="192.0.2.1"))
+
+    for msg, *_ in queues.board.queued:
+        assert "spf=" not in msg[RESULTS_FIELD]
+        assert "smtp.remote-ip=192.0.2.1" in msg[RESULTS_FIELD]
+    assert log() == ["INFO SPF is not evaluated: pyspf is not installed"]
+
+
+@pytest.mark.parametrize("text", [None, "\xff", "a.example. TXT ("])
+def test_an_unusable_zone_file_does_not_stop_spf(queues, install, tmp_path, text):
+    path = tmp_path / "broken.zone"
+    if text is not None:
+        path.write_text(text, "latin-1")
+    with DnsServer(SPF_ZONE) as server:
+        install(
+            test_keys=str(path),
+            nameservers="127.0.0.1",
+            nameserver_port=str(server.port),
+        )
+        take(queues.handler, envelope_with(POST, ADDR="192.0.2.1"))
+
+    [(msg, *_)] = queues.board.queued
+    assert "spf=pass" in msg[RESULTS_FIELD]
+
+
+# Put off
+
+CHAINED = chain_of(1)
+UNKNOWN = whole_zone().with_records({relay().key_name: SERVFAIL})
+
+
+class Dns:
+    """A resolver that has the answers of a zone."""
+
+    def __init__(self, zone: Zone) -> None:
+        self.zone = zone
+
+    async def fetch_async(self, names):
+        return {name: self.zone.get(name) for name in names}
+
+
+def test_a_post_whose_chain_cannot_be_judged_waits_until_it_can(queues, services, log):
+    services.resolver = Dns(UNKNOWN)
+    assert deliver(queues.handler, CHAINED, LIST) == PUT_OFF
+    assert queues.board.queued == []
+
+    services.resolver = Dns(whole_zone())
+    assert deliver(queues.handler, CHAINED, LIST) == "250 Ok"
+
+    [(msg, *_)] = queues.board.queued
+    assert "arc=pass" in msg[RESULTS_FIELD]
+    assert log() == [
+        "INFO <1@author.example>: put off, because the DNS does not let its chain "
+        "be judged"
+    ]
+
+
+def test_every_recipient_is_put_off(queues, services):
+    services.resolver = Dns(UNKNOWN)
+
+    answer = deliver(queues.handler, CHAINED, LIST, "list-join@lists.example", LIST)
+
+    assert answer.split("\r\n") == [PUT_OFF] * 3
+    assert PUT_OFF.startswith("451 4.4.3 ")
+    assert queues.board.queued == []
+
+
+def test_commands_are_never_put_off(queues, services):
+    services.resolver = Dns(UNKNOWN)
+
+    assert deliver(queues.handler, CHAINED, "list-join@lists.example")[:3] != "451"
+
+
+def test_only_for_its_chain_a_post_is_put_off(queues, services):
+    services.resolver = Dns(whole_zone().with_records({author().key_name: SERVFAIL}))
+
+    assert deliver(queues.handler, SIGNED, LIST) == "250 Ok"
+
+    assert "dkim=temperror" in queues.board.queued[0][0][RESULTS_FIELD]
+
+
+def test_a_post_is_not_put_off_where_that_is_switched_off(queues, install):
+    install(temperror_hold="0").resolver = Dns(UNKNOWN)
+
+    assert deliver(queues.handler, CHAINED, LIST) == "250 Ok"
+
+    assert "arc=fail" in queues.board.queued[0][0][RESULTS_FIELD]
+
+
+def test_a_post_waits_for_so_long_and_no_longer(install):
+    services = install(temperror_hold="30m")
+    message = read_message(CHAINED)
+    unjudged = Judged(message, judge(message, UNKNOWN, services.settings.trust))
+    now = 1000.0
+    keeper = DoorKeeper(services, clock=lambda: now)
+    envelope = envelope_with(CHAINED)
+
+    def is_put_off(envelope):
+        return asyncio.run(keeper.puts_off(unjudged, envelope))
+
+    assert is_put_off(envelope)
+    now += 1799
+    assert is_put_off(envelope)
+    now += 1
+    assert not is_put_off(envelope)
+    assert is_put_off(envelope_with(CHAINED + b"more"))
+    assert is_put_off(envelope_with(CHAINED, sender="bob@author.example"))
+    assert is_put_off(envelope_with(CHAINED, sender="\udcff@author.example"))
+    assert not is_put_off(envelope)
+
+
+def test_a_post_without_a_message_id_can_be_put_off(queues, services, log):
+    services.resolver = Dns(UNKNOWN)
+    octets = changed(CHAINED, b"Message-ID: <1@author.example>\r\n", b"")
+
+    assert deliver(queues.handler, octets, LIST) == PUT_OFF
+
+    assert log()[0].startswith("INFO n/a: put off")
+
+
+# In time, and side by side
+
+
+def test_a_post_whose_verdict_takes_too_long_is_taken_without_one(install, log):
+    services = install(dns_deadline="0.1")
+
+    class Endless:
+        async def fetch_async(self, names):
+            await asyncio.sleep(3600)
+
+    services.resolver = Endless()
+    keeper = DoorKeeper(services, cpu_seconds=0.1)
+
+    assert asyncio.run(keeper.judge(envelope_with(SIGNED))) is None
+    assert log() == ["ERROR door: no verdict in 0.2 s, going on without it"]
+
+
+def test_a_black_hole_in_the_dns_does_not_hold_others_up(queues, install):
+    lost = Signer("lost.example", "s1", author().key)
+    records = {name: answer.texts[0].decode() for name, answer in whole_zone().items()}
+    finished = []
+
+    async def take_in(who: str, octets: bytes, sender: str) -> None:
+        envelope = envelope_with(octets, sender=sender, ADDR="192.0.2.1")
+        assert await queues.handler.handle_DATA(None, None, envelope) == "250 Ok"
+        finished.append(who)
+
+    async def all_at_once() -> None:
+        others = [
+            take_in("other", SIGNED + b"%d\r\n" % n, "a@author.example")
+            for n in range(19)
+        ]
+        await asyncio.gather(
+            take_in("lost", sign_dkim(POST, lost), "a@lost.example"),
+            take_in("other", SIGNED, "a@author.example"),
+            *others,
+        )
+
+    with DnsServer(records) as server:
+        server.silent = {lost.key_name, "lost.example"}
+        install(
+            test_keys="",
+            nameservers="127.0.0.1",
+            nameserver_port=str(server.port),
+            dns_timeout="1",
+            dns_deadline="2",
+        )
+        asyncio.run(all_at_once())
+
+    assert finished == ["other"] * 20 + ["lost"]
+    results = [" ".join(msg[RESULTS_FIELD].split()) for msg, *_ in queues.board.queued]
+    assert sum("dkim=pass" in each for each in results) == 1
+    assert "spf=temperror smtp.mailfrom=lost.example" in results[-1]
+    assert "dkim=temperror" in results[-1]
