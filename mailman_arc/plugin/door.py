@@ -136,7 +136,7 @@ class ArcLMTPHandler(LMTPHandler):
     ) -> list[str]:
         """Greet as aiosmtpd does, and name XFORWARD to those who may use it."""
         session.host_name = hostname
-        if server.accepts_xforward:
+        if server.accepts_xforward():
             responses.insert(-1, f"250-{ADVERTISED}")
         return responses
 

@@ -141,7 +141,6 @@ class ArcLMTP(LMTP):
     whose sender is not ASCII.
     """
 
-    @property
     def accepts_xforward(self) -> bool:
         """Tell whether the mail server at the other end may say who its client was."""
         accepts = False
@@ -154,7 +153,7 @@ class ArcLMTP(LMTP):
 
     async def smtp_XFORWARD(self, arg: str | None) -> None:  # noqa: N802
         """Take attributes of the next post."""
-        if not self.accepts_xforward:
+        if not self.accepts_xforward():
             await self.push('500 Error: command "XFORWARD" not recognized')
             return
         if await self.check_helo_needed("LHLO"):

@@ -248,7 +248,7 @@ OK = "250 2.0.0 Ok"
 
 
 @pytest.mark.usefixtures("services")
-def test_it_is_offered_besides_what_mailman_offers(client, plain_client):
+def test_it_is_offered_besides_what_mailman_offers(log, client, plain_client):
     theirs = plain_client.all_of("LHLO mx.example")
     ours = client.all_of("LHLO mx.example")
 
@@ -258,6 +258,7 @@ def test_it_is_offered_besides_what_mailman_offers(client, plain_client):
     assert [each for each in ours if each in theirs] == theirs
     assert client.greeting == plain_client.greeting
     assert IDENT in client.greeting[0]
+    assert log() == []
 
 
 @pytest.mark.usefixtures("services")
