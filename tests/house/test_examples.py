@@ -1,7 +1,8 @@
-"""The example arc.cfg tells of every setting, and what it says is true."""
+"""The example files tell of every setting, and agree with each other."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import fields
 
@@ -9,7 +10,8 @@ import pytest
 
 from mailman_arc.plugin.siteconfig import parse_site_settings
 from mailman_arc.policy.settings import SETTINGS, SiteSettings
-from tests.house.installation import EXAMPLES
+from tests.house.installation import EXAMPLES, parsed
+from tests.house.postfix import find_postfix, unknown_settings
 
 
 TEXT = (EXAMPLES / "arc.cfg").read_text(encoding="utf-8")
@@ -39,3 +41,25 @@ def test_a_setting_that_is_commented_out_shows_its_default(name: str) -> None:
     shown = parse_site_settings(UNCOMMENTED, "arc.cfg")
 
     assert getattr(shown, name) == getattr(SiteSettings(), name)
+
+
+def test_mail_servers_bring_mail_to_where_mailman_waits_for_it() -> None:
+    mailman = parsed(EXAMPLES / "mailman.cfg")["mta"]
+    domain = parsed(EXAMPLES / "arc.cfg")["arc"]["domain"]
+    host, port = mailman["lmtp_host"], mailman["lmtp_port"]
+    postfix = (EXAMPLES / "postfix.cf").read_text(encoding="utf-8")
+    exim = (EXAMPLES / "exim.conf").read_text(encoding="utf-8")
+
+    assert f"{{ {domain}=lmtp:[{host}]:{port} }}" in postfix
+    assert f"\ndomainlist mailman_domains = {domain}\n" in exim
+    assert f"\nMAILMAN_HOST = {host}\nMAILMAN_LMTP_PORT = {port}\n" in exim
+
+
+def test_postfix_knows_all_its_settings() -> None:
+    text = (EXAMPLES / "postfix.cf").read_text(encoding="utf-8")
+    names = re.findall(r"^#?([a-z0-9_]+) =", text, re.MULTILINE)
+    assert len(names) > 5
+    if find_postfix() is None and os.environ.get("CI") != "true":
+        pytest.skip("postfix is not installed")
+
+    assert unknown_settings(names) == []
