@@ -27,7 +27,7 @@ from mailman_arc.policy.settings import AnonymousSeal, TransportSafe
 
 
 # Why a copy may be changed on its way although it is sealed.
-AUTHOR_SIGNED = "not re-encoded: a signature of the author is still good"
+AUTHOR_SIGNED = "at risk on the way: a text the author signed"
 
 _LEFT_OUT = HIDDEN_RECIPIENTS | {VOUCHER_FIELD.lower()}
 
@@ -106,7 +106,7 @@ class CopySealer:
             self._warn(AUTHOR_SIGNED)
             return
         for kind in make_transport_safe(msg).left:
-            self._warn(kind)
+            self._warn(f"at risk on the way: {kind}")
 
     def _warn(self, risk: str) -> None:
         if risk not in self.risks:

@@ -297,6 +297,84 @@ def test_a_site_can_leave_anonymous_lists_unsealed(install, log):
     assert "; not sealed: anonymous list; " in log_of(run, log)
 
 
+# Made to survive transport
+
+EIGHT_BIT = (
+    POST.partition(b"\r\n\r\n")[0]
+    + b"\r\nMIME-Version: 1.0\r\n"
+    + b"Content-Type: text/plain; charset=utf-8\r\n"
+    + b"Content-Transfer-Encoding: 8bit\r\n\r\n"
+    + "Viele schöne Grüße aus dem Süden\r\n".encode()
+)
+SIGNED_TEXT = (
+    POST.partition(b"\r\n\r\n")[0]
+    + b"\r\nMIME-Version: 1.0\r\n"
+    + b"Content-Type: multipart/signed; boundary=b\r\n\r\n"
+    + b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    + b"Content-Transfer-Encoding: 8bit\r\n\r\n"
+    + "Grüße\r\n".encode()
+    + b"--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n"
+)
+FOOTER = "-- \r\ndie Fußzeile\r\n".encode()
+
+
+def test_text_that_may_be_changed_on_the_way_is_encoded_and_sealed(log):
+    server, run = send(metadata(EIGHT_BIT), parsed(EIGHT_BIT))
+
+    [sent] = server.octets
+    assert sent.isascii()
+    assert b"\r\n\r\nViele sch=C3=B6ne Gr=C3=BC=C3=9Fe aus dem S=C3=BCden\r\n" in sent
+    assert judge_chain(sent, whole_zone()).status is ChainStatus.PASS
+    assert "at risk" not in log_of(run, log)
+
+
+def test_a_signature_of_the_author_that_is_still_good_is_not_broken(log):
+    octets = sign_dkim(EIGHT_BIT)
+
+    server, run = send(metadata(octets), parsed(octets))
+
+    assert server.octets[0].endswith(octets)
+    assert "; at risk on the way: a text the author signed; " in log_of(run, log)
+
+
+def test_a_signature_of_the_author_that_the_list_has_broken_is_no_obstacle(log):
+    octets = sign_dkim(EIGHT_BIT)
+
+    server, run = send(metadata(octets), parsed(octets + FOOTER))
+
+    assert server.octets[0].isascii()
+    assert "at risk" not in log_of(run, log)
+
+
+@pytest.mark.parametrize(("mode", "encoded"), [("always", True), ("no", False)])
+def test_a_site_can_decide_otherwise(mode, encoded, install):
+    install(transport_safe=mode)
+    octets = sign_dkim(EIGHT_BIT)
+
+    server, _ = send(metadata(octets), parsed(octets))
+    other, _ = send(metadata(octets), parsed(octets + FOOTER))
+
+    assert server.octets[0].isascii() is encoded
+    assert other.octets[0].isascii() is encoded
+
+
+def test_what_must_not_be_encoded_is_told(log):
+    server, run = send(metadata(SIGNED_TEXT), parsed(SIGNED_TEXT))
+
+    assert server.octets[0].endswith(SIGNED_TEXT)
+    assert "; sealed i=1 cv=none; at risk on the way: a signed part; " in log_of(
+        run, log
+    )
+
+
+def test_what_is_not_sealed_is_not_encoded(install):
+    install(key_file="")
+
+    server, _ = send(metadata(EIGHT_BIT), parsed(EIGHT_BIT))
+
+    assert server.octets == [EIGHT_BIT]
+
+
 def test_with_unusable_settings_a_post_leaves_as_the_same_octets(log, disabled):
     server, run = send(metadata(), parsed(POST))
 
@@ -371,7 +449,9 @@ def test_a_message_that_cannot_be_written_is_left_to_mailman(log):
     server, run = send(metadata(), msg)
 
     assert server.octets[0] is msg
-    assert "; not sealed: internal error; copies=1 seals=0 " in log_of(run, log)
+    line = log_of(run, log)
+    assert "; not sealed: internal error; " in line
+    assert "copies=1 seals=0 " in line
 
 
 # The log
@@ -531,7 +611,8 @@ def test_mailmans_own_sealing_is_there_without_the_plugin(house, disabled, monke
     assert house.sink.wait_for(1)[0].octets.startswith(b"ARC-Seal: i=1\r\n")
 
 
-def test_lines_that_begin_with_from_and_dots_leave_as_they_are(house):
+def test_lines_that_begin_with_from_and_dots_can_leave_as_they_are(house, install):
+    install(transport_safe="no")
     octets = POST + b"From me\r\n.\r\n..\r\n" + b"x" * 998 + b"\r\n"
 
     deliver(
