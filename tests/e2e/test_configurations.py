@@ -162,7 +162,9 @@ def test_what_the_operator_got_wrong_costs_the_seal_not_the_post(
 def test_a_dead_dns_costs_time_and_chains_not_posts():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
         hole.bind(("127.0.0.1", 0))  # takes questions and never answers
-        patience = {"arc": {"dns_timeout": "0.5", "dns_deadline": "1"}}
+        patience = {
+            "arc": {"dns_timeout": "0.5", "dns_deadline": "1", "temperror_hold": "0"}
+        }
         with furnished(dns_port=hole.getsockname()[1], arc=patience) as house:
             discuss = house.make_list()
             first = signed(posts.make_post(ANN, discuss.address))
