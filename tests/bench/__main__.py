@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import cryptography
 
-from tests.bench import hostile, lookups, memory, startup, tables
+from tests.bench import daemons, hostile, lookups, memory, startup, tables
 from tests.bench.cases import KB
 from tests.bench.measure import Effort
 from tests.bench.peers import Peers, all_peers
@@ -24,6 +24,7 @@ TABLES: dict[str, Callable[[Report, Peers, Plan], None]] = {
     "dkim": tables.signatures,
     "arrival": tables.arrivals,
     "body": tables.bodies,
+    "daemons": daemons.daemons,
     "hostile": hostile.hostile,
     "memory": memory.memory,
     "lookups": lookups.lookups,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.bench.__main__ import TABLES
@@ -11,6 +13,7 @@ from tests.bench.measure import Effort
 from tests.bench.peers import Dkimpy, Limit, Ours, Peers
 from tests.bench.report import Report, Target
 from tests.bench.tables import Plan
+from tests.interop.others import find_opendkim
 
 
 SMALLEST = Plan(
@@ -22,7 +25,21 @@ SMALLEST = Plan(
 )
 
 
-@pytest.mark.parametrize("name", sorted(TABLES.keys() - {"hostile", "lookups"}))
+OTHERS_HERE = shutil.which("rspamd") or find_opendkim()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *sorted(TABLES.keys() - {"daemons", "hostile", "lookups"}),
+        pytest.param(
+            "daemons",
+            marks=pytest.mark.skipif(
+                not OTHERS_HERE, reason="neither rspamd nor OpenDKIM here"
+            ),
+        ),
+    ],
+)
 def test_a_table_has_rows(name: str) -> None:
     lines: list[str] = []
     peers = Peers((Limit(), Ours(), Dkimpy()), ())

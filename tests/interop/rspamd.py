@@ -46,7 +46,7 @@ worker "normal" {{
   task_timeout = 60s;
 }}
 lua = "{folder}/empty.lua";
-modules {{ {modules} }}
+modules {{ path = "{folder}/empty.lua"; {modules} }}
 dkim {{ }}
 arc {{ use_http_headers = true; http_sign_header = "Seal"; }}
 dkim_signing {{ use_http_headers = true; http_sign_header = "Sign"; }}
@@ -147,6 +147,8 @@ class Rspamd:
         return worker
 
     def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(Path(self._folder.name, "log").read_text())
         with contextlib.suppress(OSError, http.client.HTTPException):
             return self._request("GET", "/ping", b"", {}).strip() == b"pong"
         return False
