@@ -31,26 +31,9 @@ def canonical_field(field: Field, how: Canonicalization) -> bytes:
     """A header field in canonical form, without the final CRLF (§3.4.1, §3.4.2)."""
     if how == "simple":
         return field.raw
-    value = field.value
-    if b"\x0b" in value or b"\x0c" in value or _has_stray_line_end(value):
-        # bytes.split() takes these octets for white space, RFC 6376 does not.
-        value = _WHITE_SPACE.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
-    else:
-        value = b" ".join(value.split())
-    return field.name + b":" + value
-
-
-def canonical_field_at(
-    message: WireMessage, position: int, how: Canonicalization
-) -> bytes:
-    """A field of a message in canonical form; remembered, for many ask for it."""
-    if how == "simple":
-        return message.fields[position].raw
-    known = message.relaxed_fields.get(position)
-    if known is None:
-        known = canonical_field(message.fields[position], how)
-        message.relaxed_fields[position] = known
-    return known
+    if field.relaxed is None:
+        field.relaxed = field.name + b":" + _relaxed_value(field)
+    return field.relaxed
 
 
 def canonical_body(body: Octets, how: Canonicalization) -> Iterator[Octets]:
@@ -106,6 +89,15 @@ class BodyHashes:
         )
 
 
+def body_hashes(message: WireMessage) -> BodyHashes:
+    """The hashes of the body of a message, for all who ask for them."""
+    return message.once(_body_hashes)
+
+
+def _body_hashes(message: WireMessage) -> BodyHashes:
+    return BodyHashes(message.body)
+
+
 def _digests(
     body: Octets, how: Canonicalization, limits: set[int]
 ) -> dict[int | None, BodyDigest]:
@@ -123,6 +115,14 @@ def _digests(
         length += len(piece)
     cuts |= dict.fromkeys([None, *ahead], sha256.digest())
     return {limit: BodyDigest(digest, length) for limit, digest in cuts.items()}
+
+
+def _relaxed_value(field: Field) -> bytes:
+    value = field.value
+    if field.is_plain or _is_plain(value):
+        return b" ".join(value.split())
+    # bytes.split() takes more octets for white space than RFC 6376 does.
+    return _WHITE_SPACE.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
 
 
 def _relaxed_body(body: Octets) -> Iterator[bytes]:
@@ -191,9 +191,10 @@ def _end_of_content(body: Octets, ignored: bytes) -> int:
     return 0
 
 
-def _has_stray_line_end(octets: bytes) -> bool:
-    """Tell whether there is a CR or LF that is not part of a CRLF."""
-    if b"\n" not in octets and b"\r" not in octets:
-        return False
-    pairs = octets.count(b"\r\n")
-    return octets.count(b"\r") != pairs or octets.count(b"\n") != pairs
+def _is_plain(octets: bytes) -> bool:
+    """Tell whether all white space is SP, TAB and CRLF."""
+    return (
+        b"\x0b" not in octets
+        and b"\x0c" not in octets
+        and octets.count(b"\r") == octets.count(b"\r\n") == octets.count(b"\n")
+    )

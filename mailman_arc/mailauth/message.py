@@ -8,8 +8,8 @@ brought to CRLF before it is read (RFC 6376 §5.3), bare CR is an ordinary octet
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -21,20 +21,28 @@ MAX_HEADER_OCTETS = 1 << 20  # what is longer than this is not looked into
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 # A literal in front makes the search fast, a look-behind in front would not.
 _BARE_LF = re.compile(rb"\n(?<!\r\n)")
+# CR LF WSP continues a field.
+_FIELD_END = re.compile(rb"\r\n(?![ \t])")
 # RFC 5322 §3.6.8 ftext, with the white space before the colon that §4.5 allows.
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: there may be 100,000 of them, and freezing doubles what one costs.
+@dataclass(slots=True)
 class Field:
-    """One header field, octet for octet.
+    """One header field, octet for octet; nobody changes one.
 
     `raw` is the whole field with its folding, without the final CRLF.
     `name` is in lower case; `value` is all that stands after the colon.
+    `is_plain` is known of fields read from a message: all white space in it is
+    SP, TAB and folds.
     """
 
     name: bytes
     raw: bytes
+    is_plain: bool = field(default=False, repr=False, compare=False)
+    # The canonical form, once somebody has asked for it.
+    relaxed: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
     def value(self) -> bytes:
@@ -56,17 +64,19 @@ class WireMessage:
     has_odd_lines: bool = False
 
     @cached_property
-    def positions(self) -> dict[bytes, list[int]]:
+    def positions(self) -> dict[bytes, Sequence[int]]:
         """Where the fields of each (lower-case) name stand, top to bottom."""
-        found: dict[bytes, list[int]] = {}
-        for index, field in enumerate(self.fields):
-            found.setdefault(field.name, []).append(index)
+        found: dict[bytes, Sequence[int]] = {}
+        for index, each in enumerate(self.fields):
+            known = found.get(each.name)
+            if known is None:
+                # Unlike 100,000 lists, ranges are no work for the collector.
+                found[each.name] = range(index, index + 1)
+            elif isinstance(known, list):
+                known.append(index)
+            else:
+                found[each.name] = [*known, index]
         return found
-
-    @cached_property
-    def relaxed_fields(self) -> dict[int, bytes]:
-        """Fields in relaxed form by position, as far as somebody has asked."""
-        return {}
 
     @cached_property
     def _readings(self) -> dict[object, Any]:
@@ -98,12 +108,12 @@ def read_message(octets: bytes) -> WireMessage:
         octets = to_crlf(octets)
     if octets.startswith(b"\r\n"):
         return WireMessage((), octets[2:])
-    end = octets.find(b"\r\n\r\n")
-    header = octets if end < 0 else octets[:end]
-    body: bytes | memoryview = memoryview(octets)[len(header) + 4 :]
-    if header.count(b"\n") != header.count(b"\r\n"):
-        # A bare LF may have made an empty line before that one.
-        header, body = _split_at_any_empty_line(octets)
+    found = _EMPTY_LINE.search(octets)
+    header, body = octets, memoryview(b"")
+    if found is not None:
+        header = octets[: found.start()].removesuffix(b"\r")
+        body = memoryview(octets)[found.end() :]
+    header = to_crlf(header)
     if len(header) > MAX_HEADER_OCTETS:
         return WireMessage((), body, header_too_long=True)
     fields, count = _read_fields(header)
@@ -117,14 +127,6 @@ def to_crlf(octets: bytes) -> bytes:
             return octets
         octets = octets.replace(b"\r\n", b"\n")
     return octets.replace(b"\n", b"\r\n")
-
-
-def _split_at_any_empty_line(octets: bytes) -> tuple[bytes, bytes]:
-    found = _EMPTY_LINE.search(octets)
-    if found is None:
-        return to_crlf(octets), b""
-    header = octets[: found.start()].removesuffix(b"\r")
-    return to_crlf(header), octets[found.end() :]
 
 
 def _begins_with_crlf_line(octets: bytes) -> bool:
@@ -144,17 +146,16 @@ def _read_fields(header: bytes) -> tuple[tuple[Field, ...], int]:
         header = header.partition(b"\r\n")[2]  # from a mailbox file
     if not header:
         return (), 0
-    # CR LF WSP continues a field: hide those LFs, split at the others.
-    if b"\x00" in header:
-        lines = re.split(rb"\r\n(?![ \t])", header)
-    else:
-        hidden = header.replace(b"\r\n ", b"\x00 ").replace(b"\r\n\t", b"\x00\t")
-        lines = hidden.split(b"\r\n")
-        if len(hidden) != len(header):
-            lines = [line.replace(b"\x00", b"\r\n") for line in lines]
-    fields = []
-    for line in lines:
-        match = _NAME.match(line)
-        if match is not None:
-            fields.append(Field(match[1].lower(), line))
-    return tuple(fields), len(lines)
+    lines = _FIELD_END.split(header)
+    # Each LF follows a CR here, so a bare CR shows in the numbers.
+    is_plain = (
+        b"\x0b" not in header
+        and b"\x0c" not in header
+        and header.count(b"\r") == header.count(b"\n")
+    )
+    fields = tuple(
+        Field(match[1].lower(), match.string, is_plain)
+        for match in map(_NAME.match, lines)
+        if match is not None
+    )
+    return fields, len(lines)

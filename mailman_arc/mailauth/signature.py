@@ -7,6 +7,7 @@ number (RFC 8617 §4.1.2), so both are parsed and checked here, once.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,6 @@ from mailman_arc.mailauth.canonical import (
     BodyHashes,
     Canonicalization,
     canonical_field,
-    canonical_field_at,
 )
 from mailman_arc.mailauth.domains import parse_domain
 from mailman_arc.mailauth.errors import MalformedField
@@ -34,6 +34,10 @@ _CANONICALIZATIONS: Mapping[str, Canonicalization] = {
     "simple": "simple",
     "relaxed": "relaxed",
 }
+
+# A literal in front makes the search fast.
+_TAG_B = re.compile(rb";[ \t\r\n]*b[ \t\r\n]*=")
+_FIRST_TAG_B = re.compile(rb"[ \t\r\n]*b[ \t\r\n]*=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,21 +181,20 @@ def join_hash_input(
     message: WireMessage, picked: Iterable[int], own: Field, how: Canonicalization
 ) -> bytes:
     """The fields at these positions, then the signature field with empty `b=`."""
-    pieces = [canonical_field_at(message, position, how) for position in picked]
+    pieces = [canonical_field(message.fields[position], how) for position in picked]
     pieces.append(canonical_field(own, how))
     return b"\r\n".join(pieces)
 
 
 def without_signature(field: Field) -> Field:
     """The field with nothing behind `b=` (RFC 6376 §3.5, b=)."""
-    name, colon, value = field.raw.partition(b":")
-    pieces = value.split(b";")
-    for index, piece in enumerate(pieces):
-        tag, equals, _ = piece.partition(b"=")
-        if equals and tag.strip(b" \t\r\n") == b"b":
-            pieces[index] = tag + equals
-            break
-    return Field(field.name, name + colon + b";".join(pieces))
+    colon = field.raw.find(b":")
+    found = _FIRST_TAG_B.match(field.raw, colon + 1) or _TAG_B.search(field.raw, colon)
+    if found is None:
+        return field
+    end = field.raw.find(b";", found.end())
+    rest = field.raw[end:] if end >= 0 else b""
+    return Field(field.name, field.raw[: found.end()] + rest, field.is_plain)
 
 
 def pick_fields(
@@ -235,10 +238,11 @@ def _canonicalization(text: str) -> tuple[Canonicalization, Canonicalization]:
 
 
 def _signed_fields(text: str) -> tuple[bytes, ...]:
-    names = parse_colon_list(text)
+    octets = text.encode("utf-8", "surrogateescape").lower()
+    names = tuple(name.strip(b" \t") for name in octets.split(b":"))
     if not any(names):
         raise MalformedField(Reason.SYNTAX)
-    return tuple(name.encode("utf-8", "surrogateescape").lower() for name in names)
+    return names
 
 
 def _optional_number(tags: Mapping[str, str], name: str, digits: int) -> int | None:

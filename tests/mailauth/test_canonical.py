@@ -12,7 +12,7 @@ from mailman_arc.mailauth.canonical import (
     canonical_body,
     canonical_field,
 )
-from mailman_arc.mailauth.message import read_message
+from mailman_arc.mailauth.message import Field, read_message
 from tests.support.mail import relaxed_body, simple_body
 
 
@@ -54,7 +54,11 @@ def hash_text(body: bytes, how: Canonicalization, limit: int | None = None) -> s
 )
 def test_a_relaxed_field(raw, expected):
     (field,) = read_message(raw + b"\r\n\r\n").fields
-    assert canonical_field(field, "relaxed") == expected
+    made = Field(field.name, raw)
+    assert [canonical_field(each, "relaxed") for each in (field, made)] == [
+        expected,
+        expected,
+    ]
 
 
 @pytest.mark.parametrize("raw", [b"Subject : x ", b"SUBject:AbC", b"A: x\r\n\t y"])

@@ -92,9 +92,10 @@ def test_a_made_field_reads_back_as_itself():
 
 
 def test_fields_of_a_name_come_from_the_top():
-    message = read_message(b"A: 1\r\nB: 2\r\na: 3\r\n\r\n")
-    assert [field.value for field in message.named(b"a")] == [b" 1", b" 3"]
-    assert message.positions == {b"a": [0, 2], b"b": [1]}
+    message = read_message(b"A: 1\r\nB: 2\r\na: 3\r\na: 4\r\n\r\n")
+    assert [field.value for field in message.named(b"a")] == [b" 1", b" 3", b" 4"]
+    where = {name: list(places) for name, places in message.positions.items()}
+    assert where == {b"a": [0, 2, 3], b"b": [1]}
     assert message.named(b"c") == []
 
 
