@@ -12,7 +12,6 @@ MAX_TAGS = 200  # a signature or key record in use has about ten
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _WHITE_SPACE = re.compile(r"[ \t\r\n]+")
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 
 
 def parse_tag_list(value: bytes) -> dict[str, str]:
@@ -24,7 +23,8 @@ def parse_tag_list(value: bytes) -> dict[str, str]:
     name that occurs twice makes the whole list invalid.
     """
     text = value.decode("utf-8", "surrogateescape")
-    text = text.replace("\r\n ", " ").replace("\r\n\t", "\t")
+    if "\r" in text:
+        text = text.replace("\r\n ", " ").replace("\r\n\t", "\t")
     # Nearly all lists are printable, which is quicker to find out.
     if not text.isprintable() and _CONTROL.search(text):
         raise MalformedField("control character in tag list")
@@ -67,7 +67,7 @@ def parse_base64(text: str) -> bytes:
 
 def parse_number(text: str, max_digits: int) -> int:
     """Read an unsigned decimal number; raises `MalformedField`."""
-    if len(text) > max_digits or not _DIGITS.fullmatch(text):
+    if len(text) > max_digits or not (text.isascii() and text.isdigit()):
         raise MalformedField("not a number")
     return int(text)
 

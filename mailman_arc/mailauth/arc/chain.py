@@ -22,7 +22,11 @@ SIGNATURE_FIELD = b"arc-message-signature"
 SEAL_FIELD = b"arc-seal"
 ARC_FIELDS = (RESULTS_FIELD, SIGNATURE_FIELD, SEAL_FIELD)
 
-_INSTANCE = re.compile(r"[0-9]{1,2}", re.ASCII)
+_INSTANCES = {
+    text: instance
+    for instance in range(1, MAX_INSTANCE + 1)
+    for text in (f"{instance}", f"{instance:02}")
+}
 _MAX_PREFIX = 1024  # octets before the ";" of i=; comments may stand there
 _PREFIX = re.compile(r"[ \t]*i[ \t]*=[ \t]*([0-9]{1,2})[ \t]*;", re.ASCII)
 
@@ -140,7 +144,9 @@ def _collect(found: _Found, field: Field, position: int) -> None:
         found.results[instance] = field
         return
     try:
-        tags = parse_tag_list(field.value)
+        # Needed for the seals anyway, and already unfolded.
+        value = canonical_field(field, "relaxed").partition(b":")[2]
+        tags = parse_tag_list(value)
     except MalformedField as error:
         raise MalformedField(Reason.SYNTAX) from error
     instance = _instance(tags.get("i", ""))
@@ -183,9 +189,10 @@ def _without_comments(text: str) -> str:
 
 
 def _instance(text: str) -> int:
-    if not _INSTANCE.fullmatch(text) or not 1 <= int(text) <= MAX_INSTANCE:
+    instance = _INSTANCES.get(text)
+    if instance is None:
         raise MalformedField(Reason.INSTANCE)
-    return int(text)
+    return instance
 
 
 def _status_word(seal: TaggedField) -> str:

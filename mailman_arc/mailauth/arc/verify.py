@@ -14,7 +14,7 @@ from mailman_arc.mailauth.canonical import BodyHashes, canonical_field
 from mailman_arc.mailauth.domains import parse_domain
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.keyrecord import key_name, usable_keys
-from mailman_arc.mailauth.message import WireMessage
+from mailman_arc.mailauth.message import Field, WireMessage
 from mailman_arc.mailauth.reasons import Reason
 from mailman_arc.mailauth.signature import (
     MAX_TIME_DIGITS,
@@ -178,28 +178,29 @@ def seal_digests(covered: Sequence[ArcSet]) -> list[bytes]:
     running = hashlib.sha256()
     digests = []
     for arc_set in covered:
-        running.update(_signed_part(arc_set))
+        *signed, seal = (canonical_field(each, "relaxed") for each in _fields(arc_set))
+        running.update(b"\r\n".join([*signed, b""]))
         own = running.copy()
         own.update(_own_part(arc_set))
         digests.append(own.digest())
-        running.update(canonical_field(arc_set.seal.field, "relaxed") + b"\r\n")
+        running.update(seal + b"\r\n")
     return digests
 
 
 def newest_seal_digest(covered: Sequence[ArcSet]) -> bytes:
     """What the seal of the last set signs: SHA-256 over all (RFC 8617 §5.1.1)."""
-    sha256 = hashlib.sha256()
-    for arc_set in covered[:-1]:
-        sha256.update(_signed_part(arc_set))
-        sha256.update(canonical_field(arc_set.seal.field, "relaxed") + b"\r\n")
-    sha256.update(_signed_part(covered[-1]) + _own_part(covered[-1]))
-    return sha256.digest()
+    pieces = [
+        canonical_field(field, "relaxed")
+        for arc_set in covered
+        for field in _fields(arc_set)
+    ]
+    pieces[-1] = _own_part(covered[-1])
+    return hashlib.sha256(b"\r\n".join(pieces)).digest()
 
 
-def _signed_part(arc_set: ArcSet) -> bytes:
-    results = canonical_field(arc_set.results, "relaxed")
-    signature = canonical_field(arc_set.message_signature.field, "relaxed")
-    return results + b"\r\n" + signature + b"\r\n"
+def _fields(arc_set: ArcSet) -> tuple[Field, Field, Field]:
+    """In the order in which they are signed (RFC 8617 §5.1.1)."""
+    return arc_set.results, arc_set.message_signature.field, arc_set.seal.field
 
 
 def _own_part(arc_set: ArcSet) -> bytes:
