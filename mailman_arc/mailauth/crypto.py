@@ -7,6 +7,7 @@ RFC 8463 is made here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -73,7 +74,7 @@ class VerifyingKey:
         return self._key.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SigningKey:
     """A private key; its repr shows no part of it."""
 
@@ -86,7 +87,7 @@ class SigningKey:
         """The word for `a=` (RFC 6376 §3.3, RFC 8463 §3)."""
         return f"{self.key_type}-sha256"
 
-    @property
+    @cached_property
     def verifying_key(self) -> VerifyingKey:
         """The public half."""
         return VerifyingKey(self.key_type, self.bits, self._key.public_key())

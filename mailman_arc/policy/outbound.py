@@ -93,10 +93,22 @@ def seal_octets(
     sealing = Sealing(status, arrival.results.encode(), now)
     fields = seal(message, chain, sealing, identity)
     sealed = b"".join(field.raw + b"\r\n" for field in fields) + octets
-    problem = prove_newest_set(read_message(sealed), identity.key.verifying_key)
+    leaving = read_message(sealed)
+    if not _goes_on_like(leaving, message, sealed):
+        return Outgoing(octets, Unsealed.PROOF, detail="reads differently when sealed")
+    problem = prove_newest_set(leaving, identity.key.verifying_key, message)
     if problem is not None:
         return Outgoing(octets, Unsealed.PROOF, detail=str(problem))
     return Outgoing(sealed, None, chain.highest + 1, status)
+
+
+def _goes_on_like(leaving: WireMessage, message: WireMessage, sealed: bytes) -> bool:
+    """Tell whether below our set everything is read as it was in `message`."""
+    return (
+        leaving.fields[3:] == message.fields
+        and len(leaving.body) == len(message.body)
+        and sealed.endswith(message.body)
+    )
 
 
 def _is_header_too_large(octets: bytes, message: WireMessage) -> bool:

@@ -242,6 +242,16 @@ def test_octets_that_would_go_on_with_our_last_field_are_not_sealed(octets):
     assert outgoing == Outgoing(octets, Unsealed.PROOF, detail=outgoing.detail)
 
 
+def test_octets_with_the_line_ends_of_this_machine_are_not_sealed():
+    octets = POST.replace(b"\r\n", b"\n")
+
+    outgoing = seal_octets(octets, arrival_of(octets), IDENTITY, LATER)
+
+    assert outgoing == Outgoing(
+        octets, Unsealed.PROOF, detail="reads differently when sealed"
+    )
+
+
 def test_every_reason_of_this_layer_has_a_row():
     of_the_plugin = {
         Unsealed.NOT_A_POST,

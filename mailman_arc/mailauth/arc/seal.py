@@ -25,7 +25,7 @@ from mailman_arc.mailauth.arc.verify import (
     parse_message_signature,
     parse_seal,
 )
-from mailman_arc.mailauth.canonical import BodyHashes, Canonicalization
+from mailman_arc.mailauth.canonical import Canonicalization, body_hashes
 from mailman_arc.mailauth.crypto import SigningKey, VerifyingKey
 from mailman_arc.mailauth.domains import parse_domain
 from mailman_arc.mailauth.errors import MalformedField
@@ -122,11 +122,14 @@ def seal(
     return _with_signature(seal_field, octets), signature, results
 
 
-def prove_newest_set(message: WireMessage, key: VerifyingKey) -> Reason | None:
+def prove_newest_set(
+    message: WireMessage, key: VerifyingKey, below: WireMessage | None = None
+) -> Reason | None:
     """Verify the set on top of a sealed message; None when it is good.
 
     For the sealer, who has the key and wants to know whether the octets about
-    to leave are what he signed.
+    to leave are what he signed.  If he knows that below the set they still are
+    the message he has sealed, and gives it, that is not read and hashed again.
     """
     try:
         newest = _set_on_top(message)
@@ -135,15 +138,16 @@ def prove_newest_set(message: WireMessage, key: VerifyingKey) -> Reason | None:
     except MalformedField as error:
         return Reason(error.reason) if error.reason in set(Reason) else Reason.SYNTAX
     record = KeyRecord(key, testing=False, strict=False)
-    checked = check_with_keys(signature, message, BodyHashes(message.body), (record,))
+    bodies = body_hashes(message if below is None else below)
+    checked = check_with_keys(signature, message, bodies, (record,))
     if checked.reason is not None:
         return checked.reason
     covered: tuple[ArcSet, ...] = (newest,)
     if newest.seal.tags.get("cv") != ChainStatus.FAIL:
-        chain = read_chain(message)
+        chain = read_chain(message if below is None else below)
         if chain.reason is not None:
             return chain.reason
-        covered = chain.sets
+        covered = chain.sets if below is None else (*chain.sets, newest)
     good = key.verifies(parsed.signature_octets, newest_seal_digest(covered))
     return None if good else Reason.SIGNATURE
 
@@ -161,7 +165,7 @@ def _goes_with(status: ChainStatus, chain: Chain) -> bool:
 def _message_signature(
     message: WireMessage, instance: int, sealing: Sealing, identity: SealingIdentity
 ) -> Field:
-    digest = BodyHashes(message.body).digest(sealing.body_form).digest
+    digest = body_hashes(message).digest(sealing.body_form).digest
     forms = f"{sealing.header_form}/{sealing.body_form}"
     names = _names_to_sign(message, sealing)
     unsigned = make_field(
@@ -195,7 +199,7 @@ def _names_to_sign(message: WireMessage, sealing: Sealing) -> list[str]:
     for name in sealing.signed_fields:
         count = len(message.positions.get(name.encode(), ()))
         names += [name] * count
-        if name in sealing.oversigned_fields and (count or name == "from"):
+        if (count or name == "from") and name in sealing.oversigned_fields:
             extra.append(name)
     return names + extra
 
