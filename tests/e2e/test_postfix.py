@@ -10,6 +10,7 @@ import base64
 import os
 import quopri
 import re
+import signal
 import smtplib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ from tests.house import oracles, posts
 from tests.house.lists import MailingList
 from tests.house.nsd import authoritative_server
 from tests.house.postfix import Client, Postfix, why_none
+from tests.house.processes import processes_of
 from tests.house.sink import Delivery, Sink
 from tests.house.site import MailmanSite
 from tests.house.waiting import wait_until
@@ -50,7 +52,7 @@ MEMBERS = tuple(f"anne@{hop}" for hop in HOPS)
 LISTS = ("footer", "plain")  # the second changes nothing
 WITHOUT_8BITMIME = ("SIZE 52428800",)  # SMTPUTF8 would mean that it has it
 
-# It has to start twice.
+# A quicker start.
 IDLERS = {
     f"runner.{name}": {"start": "no"}
     for name in ("archive", "bounces", "command", "nntp", "task")
@@ -323,13 +325,25 @@ def test_mail_for_a_list_that_does_not_exist_is_not_taken(mail: Mail):
 # The last one: from here on Mailman has other settings.
 @pytest.fixture(scope="module")
 def always(mail: Mail) -> Mail:
-    for kind, to in mail.sent:
-        for hop in HOPS:
-            mail.copy(kind, to, hop)
-    mail.house.site.configure_arc({"arc": {"transport_safe": "always"}})
-    mail.house.site.restart()
+    site = mail.house.site
+    site.wait_until_idle()
+    site.configure_arc({"arc": {"transport_safe": "always"}})
+    restart_outgoing_runner(site)
     mail.post(EIGHT_BIT, ["plain"])
     return mail
+
+
+def restart_outgoing_runner(site: MailmanSite) -> None:
+    """Much quicker than all of Mailman; no other runner reads the setting."""
+    [runner] = [
+        process
+        for process in processes_of(site.config)
+        if "--runner=out:0:1" in process.info["cmdline"]
+    ]
+    # The master of 3.3.8 looks after its runners only when it has had a signal.
+    runner.parent().send_signal(signal.SIGHUP)
+    runner.send_signal(signal.SIGUSR1)  # its master starts it anew
+    runner.wait(60)
 
 
 @pytest.mark.parametrize("kind", EIGHT_BIT)
