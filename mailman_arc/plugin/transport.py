@@ -30,8 +30,9 @@ from mailman_arc.plugin.seams import degrade
 
 MAX_LINE = 998  # octets, without the line end (RFC 5322 §2.1.1)
 BASE64_LINE = 76  # octets (RFC 2045 §6.8)
-# Quoted-printable makes three octets of one, base64 four of three.
-LETTERS_FOR_ONE_QUOTED = 6
+# Quoted-printable makes three octets of one that it quotes, base64 four of three:
+# the former is the shorter one if at least this many octets come on each quoted.
+OCTETS_FOR_ONE_QUOTED = 6
 
 _LABEL = "content-transfer-encoding"
 _WIDE = frozenset(("8bit", "binary"))
@@ -43,9 +44,10 @@ _NOT_OF_BASE64 = bytes(set(range(0x100)).difference(_OF_BASE64))
 _NEVER_RAW = frozenset((0, *range(0x80, 0x100)))
 # White space at the end of a line, for which b2a_qp keeps no room.
 _BEYOND = re.compile(rb"=(?:20|09)$(?<=[^\n]{77})", re.MULTILINE)
-_FROM = re.compile(rb"^F(?=rom )", re.MULTILINE)
+_FROM = re.compile(rb"F(?=rom )(?<=^F)", re.MULTILINE)  # the quicker for its literal
 # A piece of a long line has at most 72 octets, and no cut is within "=3D".
 _PIECE = re.compile(rb"(?>=[0-9A-Fa-f]{2}|[^\r\n]){24}(?=[^\r\n])")
+_BARE_CR = re.compile(r"\r(?!\n)")
 _PGP = re.compile(r"^-----BEGIN PGP (?:SIGNED )?MESSAGE-----", re.MULTILINE)
 
 
@@ -241,7 +243,7 @@ def _encoded(octets: bytes, parent: _Node | None, *, is_text: bool) -> tuple[str
     """A body in the shorter of the two encodings that can hold it, and which."""
     if is_text and _has_crlf_only(octets):
         quoted = len(octets.translate(None, _NOT_TO_BE_QUOTED))
-        if quoted * LETTERS_FOR_ONE_QUOTED <= len(octets):
+        if quoted * OCTETS_FOR_ONE_QUOTED <= len(octets):
             encoded = binascii.b2a_qp(octets).replace(b"\r\n", b"\n")
             encoded = _BEYOND.sub(rb"=\n\g<0>", encoded)
             text = _FROM.sub(b"=46=\n", encoded).decode("ascii")
@@ -296,7 +298,7 @@ def _is_at_risk(text: str) -> bool:
         not _is_7bit(text)
         or text.startswith("From ")
         or "\nFrom " in text
-        or text.count("\r") != text.count("\r\n")
+        or _BARE_CR.search(text) is not None
     )
 
 
