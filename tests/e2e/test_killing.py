@@ -138,9 +138,11 @@ class Stage:
 
     def __init__(self, house: FurnishedHouse, sink: GatedSink, dns: DnsServer) -> None:
         self.house, self.site, self.sink, self.dns = house, house.site, sink, dns
-        personal = house.make_list(personalize="full")
+        # A digest would wait for a runner that is not needed.
+        personal = house.make_list(personalize="full", digests_enabled=False)
         personal.decorate("-- \nfor $user_email\n")
-        self._lists: tuple[MailingList, ...] = (house.make_list(), personal)
+        plain = house.make_list(digests_enabled=False)
+        self._lists: tuple[MailingList, ...] = (plain, personal)
         self._mail_server = ThreadPoolExecutor(max_workers=4)
         self._chance = random.Random(SEED)
         self._posts: list[Post] = []  # of this round
