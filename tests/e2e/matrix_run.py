@@ -23,7 +23,7 @@ from tests.e2e.matrix_features import (
     Feature,
     Where,
 )
-from tests.e2e.matrix_notices import Notice, cause_notices
+from tests.e2e.matrix_notices import NEVER, Notice, cause_notices
 from tests.e2e.matrix_posts import Post, all_posts, number_of
 from tests.house import lmtp, oracles
 from tests.house.lists import MailingList
@@ -352,7 +352,7 @@ class Matrix:
 OPEN = {
     "require_explicit_destination": False,
     "max_message_size": 0,
-    "digest_size_threshold": 0,
+    "digest_size_threshold": NEVER,
     "max_num_recipients": 0,
 }
 
