@@ -10,7 +10,15 @@ from collections.abc import Callable
 
 import cryptography
 
-from tests.bench import daemons, hostile, lookups, memory, startup, tables
+from tests.bench import (
+    daemons,
+    hostile,
+    lookups,
+    mailman_costs,
+    memory,
+    startup,
+    tables,
+)
 from tests.bench.cases import KB
 from tests.bench.measure import Effort
 from tests.bench.peers import Peers, all_peers
@@ -29,6 +37,7 @@ TABLES: dict[str, Callable[[Report, Peers, Plan], None]] = {
     "memory": memory.memory,
     "lookups": lookups.lookups,
     "startup": startup.startup,
+    "mailman": mailman_costs.mailman,
 }
 QUICK = Plan(
     sizes=(2 * KB, 200 * KB),
