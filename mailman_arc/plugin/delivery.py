@@ -60,7 +60,7 @@ class _Run:
         self._recipients = len(msgdata.get("recipients") or ())
         self._sealer: CopySealer | None = None
         with degrade("delivery"):
-            self._sealer = CopySealer(msgdata, is_anonymous=mlist.anonymous_list)
+            self._sealer = CopySealer(mlist, msgdata)
         self._copies = 0
         self._seconds = 0.0
         self._sealed_as = ""
@@ -111,12 +111,15 @@ class _Run:
         )
 
     def _note(self, reason: Unsealed | None, outgoing: Outgoing | None) -> None:
-        if reason is not None:
-            remark = f"not sealed: {reason}"
-            if remark not in self._remarks:
-                self._remarks.append(remark)
-        elif outgoing is not None:
-            self._sealed_as = f"sealed i={outgoing.instance} cv={outgoing.status}"
+        made = ""
+        if outgoing is not None and outgoing.instance is not None:
+            made = f"i={outgoing.instance} cv={outgoing.status}"
+        if reason is None:
+            self._sealed_as = f"sealed {made}"
+            return
+        remark = f"not sealed: {reason}" + (f", would be {made}" if made else "")
+        if remark not in self._remarks:
+            self._remarks.append(remark)
 
 
 class _OctetConnection:

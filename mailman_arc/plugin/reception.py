@@ -90,8 +90,14 @@ def as_received(msg: Message) -> bytes:
 
 def write_verdict(msg: Message, arrival: Arrival, trust: Trust) -> None:
     """Put our field on top, and take out those that only pretend to be ours."""
-    ours = _octets(arrival.field).split()
     remove_forgeries(msg, trust)
+    remove_verdict(msg, arrival)
+    put_on_top(msg, RESULTS_FIELD, _octets(arrival.field).decode(*_RAW))
+
+
+def remove_verdict(msg: Message, arrival: Arrival) -> None:
+    """Take our field out again."""
+    ours = _octets(arrival.field).split()
     remove_at(
         msg,
         {
@@ -101,7 +107,6 @@ def write_verdict(msg: Message, arrival: Arrival, trust: Trust) -> None:
             and value_octets(value).split() == ours
         },
     )
-    put_on_top(msg, RESULTS_FIELD, _octets(arrival.field).decode(*_RAW))
 
 
 def attach_voucher(msg: Message, arrival: Arrival, secret: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from mailman_arc.plugin.seams import degrade, undisturbed
 from mailman_arc.plugin.transport import make_transport_safe, needs_encoding
 from mailman_arc.policy.arrival import Arrival, anonymised, parse_arrival
 from mailman_arc.policy.outbound import Outgoing, Unsealed, seal_octets
-from mailman_arc.policy.settings import AnonymousSeal, TransportSafe
+from mailman_arc.policy.settings import AnonymousSeal, ListSettings, TransportSafe
 
 
 # Why a copy may be changed on its way although it is sealed.
@@ -40,7 +40,7 @@ class _Means:
 
     arrival: Arrival
     identity: SealingIdentity
-    transport_safe: TransportSafe
+    settings: ListSettings
 
 
 class CopySealer:
@@ -50,14 +50,14 @@ class CopySealer:
     arrived, `seals` counts, and `risks` says what may break a seal later.
     """
 
-    def __init__(self, msgdata: Mapping[str, Any], *, is_anonymous: bool) -> None:
+    def __init__(self, mlist: Any, msgdata: Mapping[str, Any]) -> None:
         self.summary = "no verdict"
         self.seals = 0
         self.risks: list[str] = []
         arrival = _read_arrival(msgdata)
         if isinstance(arrival, Arrival):
             self.summary = arrival.summary
-        self._means = _find_means(arrival, is_anonymous=is_anonymous)
+        self._means = _find_means(mlist, arrival)
         self._last_message: Message | None = None
         self._last_octets = b""
         self._last: Outgoing | None = None
@@ -71,7 +71,7 @@ class CopySealer:
         if self._last is not None and self._last_message is msg:
             return self._last
         means = self._means
-        if isinstance(means, _Means):
+        if isinstance(means, _Means) and not means.settings.shadow:
             with degrade("transport"):
                 self._make_safe(msg, means)
         octets = to_octets(msg, _LEFT_OUT)
@@ -89,20 +89,27 @@ class CopySealer:
         now = int(time.time())
         with degrade("seal"):
             outgoing = undisturbed(
-                partial(seal_octets, octets, means.arrival, means.identity, now)
+                partial(
+                    seal_octets,
+                    octets,
+                    means.arrival,
+                    means.identity,
+                    now,
+                    means.settings,
+                )
             )
-        if outgoing.unsealed is None:
-            self.seals += 1
-        elif outgoing.unsealed is Unsealed.PROOF:
+        if outgoing.unsealed is Unsealed.PROOF:
             _log.error("%s: %s", outgoing.unsealed, outgoing.detail)
+        if outgoing.unsealed is None and means.settings.shadow:
+            return replace(outgoing, octets=octets, unsealed=Unsealed.SHADOW)
+        self.seals += outgoing.unsealed is None
         return outgoing
 
     def _make_safe(self, msg: Message, means: _Means) -> None:
-        if means.transport_safe is TransportSafe.NO or not needs_encoding(msg):
+        mode = means.settings.transport_safe
+        if mode is TransportSafe.NO or not needs_encoding(msg):
             return
-        if means.transport_safe is TransportSafe.YES and _is_still_signed(
-            msg, means.arrival
-        ):
+        if mode is TransportSafe.YES and _is_still_signed(msg, means.arrival):
             self._warn(AUTHOR_SIGNED)
             return
         for kind in make_transport_safe(msg).left:
@@ -113,25 +120,23 @@ class CopySealer:
             self.risks.append(risk)
 
 
-def _find_means(
-    arrival: Arrival | Unsealed, *, is_anonymous: bool
-) -> _Means | Unsealed:
+def _find_means(mlist: Any, arrival: Arrival | Unsealed) -> _Means | Unsealed:
     """What it takes to seal, or why no copy of this post can be sealed."""
     services = wiring.services()
     if services is None:
         return Unsealed.SETTINGS
-    settings = services.settings
+    settings = services.for_list(mlist).settings
+    if not settings.mode.seals:
+        return Unsealed.OFF
+    is_anonymous = mlist.anonymous_list
     if is_anonymous and settings.anonymous_seal is AnonymousSeal.NONE:
         return Unsealed.ANONYMOUS
     if isinstance(arrival, Unsealed):
         return arrival
-    if services.identity is None:
+    identity = services.sealing_identity(mlist)
+    if identity is None:
         return Unsealed.NO_KEY
-    return _Means(
-        anonymised(arrival) if is_anonymous else arrival,
-        services.identity,
-        settings.transport_safe,
-    )
+    return _Means(anonymised(arrival) if is_anonymous else arrival, identity, settings)
 
 
 def _is_still_signed(msg: Message, arrival: Arrival) -> bool:

@@ -9,18 +9,20 @@ from pathlib import Path
 
 from mailman.config.config import expand_path
 
-from mailman_arc.policy.settings import SettingError, SiteSettings, parse_settings
-
-
-SECTION = "arc"
+from mailman_arc.policy.configuration import (
+    SITE,
+    Configuration,
+    SectionError,
+    parse_configuration,
+)
 
 
 class ConfigurationError(Exception):
     """The file cannot be used; the text names file, line and what would do."""
 
 
-def read_site_settings(configuration: str) -> SiteSettings:
-    """Read the file that `configuration:` in `[plugin.arc]` names.
+def configuration_path(configuration: str) -> Path:
+    """The file that `configuration:` in `[plugin.arc]` names.
 
     Either a path or Mailman's `python:package.name`.  Raises
     `ConfigurationError`.
@@ -32,16 +34,23 @@ def read_site_settings(configuration: str) -> SiteSettings:
         )
     with ExitStack() as resources:
         try:
-            path = Path(str(expand_path(resources, configuration)))
-            text = path.read_text(encoding="utf-8-sig")
+            return Path(str(expand_path(resources, configuration)))
         except (OSError, ImportError, ValueError, TypeError) as error:
             raise ConfigurationError(
-                f"{configuration}: cannot be read: {error}"
+                f"{configuration}: cannot be found: {error}"
             ) from error
-    return parse_site_settings(text, str(path))
 
 
-def parse_site_settings(text: str, path: str) -> SiteSettings:
+def read_configuration(path: Path) -> Configuration:
+    """Read `arc.cfg`; raises `ConfigurationError`."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    return parse_text(text, str(path))
+
+
+def parse_text(text: str, path: str) -> Configuration:
     """Read the text of `arc.cfg`; `path` is for messages.
 
     Raises `ConfigurationError`.
@@ -51,24 +60,24 @@ def parse_site_settings(text: str, path: str) -> SiteSettings:
         parser.read_string(text, path)
     except configparser.Error as error:
         raise ConfigurationError(f"{path}: {error}".replace("\n", " ")) from error
-    for section in parser.sections():
-        if section != SECTION:
-            line = _line_of(text, re.escape(f"[{section}]"))
-            raise ConfigurationError(
-                f"{path}:{line}: there is no section [{section}], only [{SECTION}]"
-            )
-    if SECTION not in parser:
-        raise ConfigurationError(f"{path}: the section [{SECTION}] is missing")
+    if SITE not in parser:
+        raise ConfigurationError(f"{path}: the section [{SITE}] is missing")
     try:
-        return parse_settings(parser[SECTION])
-    except SettingError as error:
-        line = _line_of(text, re.escape(error.name) + r"\s*[:=]")
+        return parse_configuration({name: parser[name] for name in parser.sections()})
+    except SectionError as error:
+        line = _line_of(text, error.section, error.name)
         raise ConfigurationError(f"{path}:{line}: {error}") from error
 
 
-def _line_of(text: str, pattern: str) -> int:
-    """The number of the first line that begins so, else 1."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(r"\s*" + pattern, line, re.IGNORECASE):
+def _line_of(text: str, section: str, name: str) -> int:
+    """The number of the line where the setting is, else of its section, else 1."""
+    begin = 1
+    inside = False
+    pattern = re.compile(rf"{re.escape(name)}\s*[:=]", re.IGNORECASE)
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if line.startswith("["):
+            inside = line.startswith(f"[{section}]")
+            begin = number if inside else begin
+        elif inside and pattern.match(line):
             return number
-    return 1
+    return begin

@@ -10,6 +10,7 @@ from typing import Any
 from lazr.config import as_boolean
 from mailman.config import config
 
+from mailman_arc.mailauth.arc.seal import SealingIdentity
 from mailman_arc.plugin import wiring
 
 
@@ -67,20 +68,28 @@ def report_configuration() -> None:
     if services is None:
         return
     _report_where_posts_are_judged()
-    identity = services.identity
-    if identity is not None:
-        _log.info(
-            "sealing as %s with selector %s (%s, %d bits)",
-            identity.domain,
-            identity.selector,
-            identity.key.algorithm,
-            identity.key.bits,
+    missing = ", ".join(services.configuration.missing_for_sealing)
+    if missing:
+        _log.error("posts are not sealed: arc.cfg has no %s", missing)
+    for identity in services.configuration.identities.values():
+        sealing = services.with_key(identity)
+        if sealing is not None:
+            _report_identity(sealing)
+
+
+def _report_identity(identity: SealingIdentity) -> None:
+    _log.info(
+        "sealing as %s with selector %s (%s, %d bits)",
+        identity.domain,
+        identity.selector,
+        identity.key.algorithm,
+        identity.key.bits,
+    )
+    if identity.key.key_type == "ed25519":
+        _log.warning(
+            "the key is Ed25519, which most receivers of ARC cannot verify: they "
+            "take the whole chain for broken; an RSA key of 2048 bits is better"
         )
-        if identity.key.key_type == "ed25519":
-            _log.warning(
-                "the key is Ed25519, which most receivers of ARC cannot verify: they "
-                "take the whole chain for broken; an RSA key of 2048 bits is better"
-            )
 
 
 def _report_where_posts_are_judged() -> None:

@@ -1,24 +1,33 @@
 """Where the parts meet: builds the long-lived objects, once per process.
 
 Nothing is built at import or start-up, because every `mailman` command loads
-the plugin; each process builds what it needs when it first needs it.
+the plugin; each process builds what it needs when it first needs it, and again
+when `arc.cfg` has changed.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mailman.config import config
 
-from mailman_arc.adapters.keyfiles import KeyFileError, read_signing_key
+from mailman_arc.adapters.keyfiles import KeyFileError
+from mailman_arc.adapters.keyring import KeyRing
 from mailman_arc.adapters.resolver import Resolver, ResolverOptions
 from mailman_arc.adapters.secretfile import SecretFileError, read_or_make_secret
+from mailman_arc.adapters.stamps import FileStamp, stamp_of
 from mailman_arc.adapters.zonefile import ZoneFileError, read_zone_file
 from mailman_arc.mailauth.arc.seal import SealingIdentity
-from mailman_arc.plugin.siteconfig import ConfigurationError, read_site_settings
+from mailman_arc.plugin.siteconfig import (
+    ConfigurationError,
+    configuration_path,
+    read_configuration,
+)
+from mailman_arc.policy.configuration import Configuration, Identity, ListConfiguration
 from mailman_arc.policy.settings import SiteSettings
 
 
@@ -31,8 +40,14 @@ _log = logging.getLogger("mailman.plugins.arc")
 class Services:
     """What the seams work with.  A part that cannot be made is None, and said once."""
 
-    settings: SiteSettings
+    configuration: Configuration
     data_dir: Path
+    _said: set[str] = field(default_factory=set)
+
+    @property
+    def settings(self) -> SiteSettings:
+        """What holds for the whole site."""
+        return self.configuration.site
 
     @cached_property
     def resolver(self) -> Resolver:
@@ -55,25 +70,36 @@ class Services:
         return Resolver(options, static)
 
     @cached_property
-    def identity(self) -> SealingIdentity | None:
-        """Who seals, or None when there is no usable key."""
-        settings = self.settings
-        if settings.missing_for_sealing:
-            _log.error(
-                "posts are not sealed: arc.cfg has no %s",
-                ", ".join(settings.missing_for_sealing),
-            )
-            return None
+    def keys(self) -> KeyRing:
+        """The private keys."""
+        return KeyRing(require_safe=self.settings.require_safe_keys)
+
+    def for_list(self, mlist: Any) -> ListConfiguration:
+        """What holds for a mailing list."""
+        return self.configuration.for_list(str(mlist.mail_host))
+
+    def sealing_identity(self, mlist: Any) -> SealingIdentity | None:
+        """Who seals for a list, with the key, or None when there is no usable one."""
+        identity = self.for_list(mlist).identity
+        if identity is not None:
+            return self.with_key(identity)
+        missing = ", ".join(self.configuration.missing_for_sealing)
+        self._say(
+            f"posts are not sealed: arc.cfg has no {missing}"
+            if missing
+            else f"posts of lists at {mlist.mail_host} are not sealed: no identity in "
+            "arc.cfg has this domain or a parent of it"
+        )
+        return None
+
+    def with_key(self, identity: Identity) -> SealingIdentity | None:
+        """An identity with its key, or None when that cannot be used."""
         try:
-            key = read_signing_key(
-                settings.key_file, require_safe=settings.require_safe_keys
-            )
+            key = self.keys.get(identity.key_file)
         except KeyFileError as error:
-            _log.error(  # the text says all
-                "posts are not sealed: selector %r: %s", settings.selector, error
-            )
+            self._say(f"posts are not sealed: selector {identity.selector!r}: {error}")
             return None
-        return SealingIdentity(settings.domain, settings.selector, key)
+        return SealingIdentity(identity.domain, identity.selector, key)
 
     @cached_property
     def secret(self) -> bytes | None:
@@ -86,6 +112,12 @@ class Services:
             )
             return None
 
+    def _say(self, problem: str) -> None:
+        """Log a problem the first time it is seen."""
+        if problem not in self._said:
+            self._said.add(problem)
+            _log.error("%s", problem)
+
 
 @dataclass
 class _Wiring:
@@ -93,7 +125,9 @@ class _Wiring:
 
     section: str | None = None  # name of the plugin's section when it is enabled
     services: Services | None = None
-    failed: bool = False
+    path: Path | None = None  # of arc.cfg; None while it has not been looked for
+    stamp: FileStamp | str = ""  # of arc.cfg when it was last read
+    said: str = ""  # what was wrong with arc.cfg last time
 
 
 _wiring = _Wiring()
@@ -120,18 +154,33 @@ def section() -> str:
 def services() -> Services | None:
     """The services of this process; None while the settings are unusable.
 
-    Why they are is logged once per process.
+    They are built anew when the configuration file has changed.  A file that
+    cannot be used never replaces one that could; why it cannot is logged once.
     """
-    if _wiring.services is None and not _wiring.failed and is_active():
-        try:
-            _wiring.services = _build()
-        except ConfigurationError as error:
-            _wiring.failed = True
-            _log.error("the plugin does nothing: %s", error)
+    if not is_active():
+        return None
+    try:
+        if _wiring.path is None and _wiring.services is None:
+            _wiring.path = configuration_path(_plugin_section().configuration)
+        if _wiring.path is not None and stamp_of(_wiring.path) != _wiring.stamp:
+            _wiring.stamp = stamp_of(_wiring.path)
+            _wiring.services = Services(
+                read_configuration(_wiring.path), Path(config.DATA_DIR)
+            )
+    except ConfigurationError as error:
+        _tell(error)
     return _wiring.services
 
 
-def _build() -> Services:
-    plugin = getattr(config, f"plugin.{section()}")
-    settings = read_site_settings(plugin.configuration)
-    return Services(settings, Path(config.DATA_DIR))
+def _plugin_section() -> Any:
+    return getattr(config, f"plugin.{section()}")
+
+
+def _tell(error: ConfigurationError) -> None:
+    if str(error) == _wiring.said:
+        return
+    _wiring.said = str(error)
+    if _wiring.services is None:
+        _log.error("the plugin does nothing: %s", error)
+    else:
+        _log.error("going on with the settings read before: %s", error)

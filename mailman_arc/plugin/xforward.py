@@ -20,7 +20,7 @@ from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.spf import Envelope
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.seams import degrade
-from mailman_arc.policy.settings import Network
+from mailman_arc.policy.values import Network
 
 
 IDENT = "GNU Mailman LMTP runner 2.0"  # in the greeting, as Mailman has it

@@ -11,7 +11,6 @@ from mailman_arc.mailauth.arc.chain import (
     read_chain,
 )
 from mailman_arc.mailauth.arc.seal import (
-    SIGNED_FIELDS,
     Sealing,
     SealingIdentity,
     prove_newest_set,
@@ -24,10 +23,12 @@ from mailman_arc.mailauth.message import (
     read_message,
 )
 from mailman_arc.policy.arrival import Arrival
+from mailman_arc.policy.settings import ListSettings
 
 
 MAX_SIGNED_FIELDS = 200  # of one post; honest mail has about thirty
 ROOM = 65536  # octets; for our set, which is far smaller
+DEFAULTS = ListSettings()
 
 
 class Unsealed(StrEnum):
@@ -39,6 +40,8 @@ class Unsealed(StrEnum):
     NOT_BEGUN = "delivery failed before the first copy"
     SETTINGS = "settings are unusable"
     NO_KEY = "no usable key"
+    OFF = "switched off for this list"
+    SHADOW = "shadow mode"
     ANONYMOUS = "anonymous list"
     CHAIN_UNJUDGED = "chain could not be judged: DNS did not answer"
     CHAIN_ENDED = "chain already failed before us"
@@ -68,7 +71,11 @@ class Outgoing:
 
 
 def seal_octets(
-    octets: bytes, arrival: Arrival, identity: SealingIdentity, now: int
+    octets: bytes,
+    arrival: Arrival,
+    identity: SealingIdentity,
+    now: int,
+    how: ListSettings = DEFAULTS,
 ) -> Outgoing:
     """Put our set on top of the final octets of a copy, and prove it.
 
@@ -76,7 +83,7 @@ def seal_octets(
     that must not or cannot be sealed comes back as it is, with the reason.
     """
     message = read_message(octets)
-    if _is_header_too_large(octets, message):
+    if _is_header_too_large(octets, message, how):
         return Outgoing(octets, Unsealed.HEADER)
     if chain_digest(message) != arrival.chain:
         return Outgoing(octets, Unsealed.CHAIN_ALTERED)
@@ -90,7 +97,7 @@ def seal_octets(
         return Outgoing(octets, Unsealed.CHAIN_FULL)
     if status is ChainStatus.FAIL and not chain.highest:
         return Outgoing(octets, Unsealed.CHAIN_UNREADABLE)
-    sealing = Sealing(status, arrival.results.encode(), now)
+    sealing = _sealing(status, arrival, now, how)
     fields = seal(message, chain, sealing, identity)
     sealed = b"".join(field.raw + b"\r\n" for field in fields) + octets
     leaving = read_message(sealed)
@@ -102,6 +109,22 @@ def seal_octets(
     return Outgoing(sealed, None, chain.highest + 1, status)
 
 
+def _sealing(
+    status: ChainStatus, arrival: Arrival, now: int, how: ListSettings
+) -> Sealing:
+    header_form, body_form = how.canonicalization
+    return Sealing(
+        status,
+        arrival.results.encode(),
+        now,
+        signed_fields=how.sign_headers,
+        oversigned_fields=how.oversign_headers,
+        header_form=header_form,
+        body_form=body_form,
+        expires_at=now + how.signature_ttl if how.signature_ttl else None,
+    )
+
+
 def _goes_on_like(leaving: WireMessage, message: WireMessage, sealed: bytes) -> bool:
     """Tell whether below our set everything is read as it was in `message`."""
     return (
@@ -111,11 +134,13 @@ def _goes_on_like(leaving: WireMessage, message: WireMessage, sealed: bytes) -> 
     )
 
 
-def _is_header_too_large(octets: bytes, message: WireMessage) -> bool:
+def _is_header_too_large(
+    octets: bytes, message: WireMessage, how: ListSettings
+) -> bool:
     """Tell whether readers, ourselves included, would give up on the header."""
     length = octets.find(b"\r\n\r\n")
     signed = sum(
-        len(message.positions.get(name.encode(), ())) for name in SIGNED_FIELDS
+        len(message.positions.get(name.encode(), ())) for name in how.sign_headers
     )
     return (
         message.header_too_long

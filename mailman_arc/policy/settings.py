@@ -1,38 +1,65 @@
-"""Every setting, declared once: name, type, default, help.
+"""Every setting, declared once: name, kind, who may set it, help.
 
-Whoever reads settings (the configuration file today) loops over `SETTINGS`.
+Whoever reads or shows settings (configuration file, REST, command line, form)
+loops over `SETTINGS`.  The defaults are those of the two classes.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from mailman_arc.mailauth.domains import parse_domain
-from mailman_arc.mailauth.errors import MalformedField
+from mailman_arc.mailauth.arc.seal import OVERSIGNED_FIELDS, SIGNED_FIELDS
+from mailman_arc.mailauth.canonical import Canonicalization
+from mailman_arc.policy import values
 from mailman_arc.policy.trust import Trust
+from mailman_arc.policy.values import Kind, Network
 
 
-_YES = frozenset(("yes", "true", "on", "1", "y", "t", "enabled"))
-_NO = frozenset(("no", "false", "off", "0", "n", "f", "disabled"))
-
-
-# Mail servers wait a few minutes for an answer to the end of a post.
-MAX_SECONDS = 60
 MAX_HOLD = 86400  # seconds; mail servers warn the author after some hours
+MAX_TTL = 366 * 86400  # seconds
 
-_MAX_DIGITS = 9
-_DURATION = re.compile(r"(\d{1,9}) *(s|m|min|h)?")
-_UNITS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK: tuple[Network, ...] = (
     ipaddress.ip_network("127.0.0.0/8"),
     ipaddress.ip_network("::1"),
 )
+
+# Servers on the way add these, or they are what a seal is about
+# (RFC 6376 §5.4, RFC 8617 §4.1.2).
+NEVER_SIGNED = frozenset((
+    "received", "return-path", "bcc", "resent-bcc", "authentication-results",
+    "arc-authentication-results", "arc-message-signature", "arc-seal",
+))  # fmt: skip
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used; the text says which, why, and what would do."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+        self.problem = problem
+
+
+class Mode(StrEnum):
+    """What is done for a list; the words of OpenARC."""
+
+    SIGN_AND_VERIFY = "sv"
+    SIGN = "s"  # seal, but write no Authentication-Results
+    VERIFY = "v"  # write Authentication-Results, but do not seal
+    NONE = "none"
+
+    @property
+    def seals(self) -> bool:
+        """Tell whether copies are sealed."""
+        return self in (Mode.SIGN_AND_VERIFY, Mode.SIGN)
+
+    @property
+    def reports(self) -> bool:
+        """Tell whether posts carry our Authentication-Results."""
+        return self in (Mode.SIGN_AND_VERIFY, Mode.VERIFY)
 
 
 class TransportSafe(StrEnum):
@@ -50,18 +77,16 @@ class AnonymousSeal(StrEnum):
     NONE = "none"
 
 
-class SettingError(ValueError):
-    """A setting that cannot be used; the text says which, why, and what would do."""
+class Scope(StrEnum):
+    """Who may set a setting."""
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: {problem}")
-        self.name = name
-        self.problem = problem
+    SITE = "site"  # the administrator of the site, in arc.cfg
+    LIST = "list"  # also for one mail domain, and for one list by its owners
 
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """The effective settings of the site; the help is in `SETTINGS`."""
+    """What holds for the whole site; the help is in `SETTINGS`."""
 
     authserv_id: str = ""
     trusted_authserv_ids: tuple[str, ...] = ()
@@ -77,210 +102,222 @@ class SiteSettings:
     test_keys: str = ""
     authorized_xforward_hosts: tuple[Network, ...] = LOOPBACK
     temperror_hold: int = 1800
-    transport_safe: TransportSafe = TransportSafe.YES
-    anonymous_seal: AnonymousSeal = AnonymousSeal.FRESH
 
     @property
     def trust(self) -> Trust:
         """Whose Authentication-Results are believed."""
         return Trust(self.authserv_id, frozenset(self.trusted_authserv_ids))
 
-    @property
-    def missing_for_sealing(self) -> tuple[str, ...]:
-        """The names of settings without which nothing can be sealed."""
-        needed = ("domain", "selector", "key_file")
-        return tuple(name for name in needed if not getattr(self, name))
+
+@dataclass(frozen=True, slots=True)
+class ListSettings:
+    """What holds for one list; the help is in `SETTINGS`."""
+
+    mode: Mode = Mode.SIGN_AND_VERIFY
+    shadow: bool = False
+    identity: str = ""
+    sign_headers: tuple[str, ...] = SIGNED_FIELDS
+    oversign_headers: tuple[str, ...] = OVERSIGNED_FIELDS
+    canonicalization: tuple[Canonicalization, Canonicalization] = ("relaxed", "relaxed")
+    signature_ttl: int = 0
+    transport_safe: TransportSafe = TransportSafe.YES
+    anonymous_seal: AnonymousSeal = AnonymousSeal.FRESH
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How one setting is written, and what it means."""
+    """How one setting is written, and what it means.
+
+    `aliases` are its names in other programs.  Upper case and underscores make
+    no difference, so OpenARC's names (`AuthservID`) need none.
+    """
 
     name: str
-    parse: Callable[[str], object]
+    kind: Kind
     help: str
+    aliases: tuple[str, ...] = ()
 
+    @property
+    def scope(self) -> Scope:
+        """Who may set it."""
+        return Scope.LIST if self.name in _OF_LISTS else Scope.SITE
 
-def parse_settings(values: Mapping[str, str]) -> SiteSettings:
-    """Turn written values into settings; raises `SettingError`.
+    @property
+    def default(self) -> object:
+        """The value where nobody gives one."""
+        return _DEFAULTS[self.name]
 
-    Without `authserv_id`, the sealing domain names the site (RFC 8601 §2.5).
-    """
-    known = {setting.name: setting for setting in SETTINGS}
-    parsed: dict[str, object] = {}
-    for name, text in values.items():
-        if name not in known:
-            raise SettingError(name, f"there is no such setting; known: {_names()}")
+    def parse(self, text: str) -> object:
+        """Read a value; raises `SettingError`."""
         try:
-            parsed[name] = known[name].parse(text.strip())
+            value: object = self.kind.parse(text.strip())
+            _check(self.name, value)
         except ValueError as error:
-            raise SettingError(name, str(error)) from error
-    if not parsed.get("authserv_id"):
-        parsed["authserv_id"] = parsed.get("domain", "")
-    if not parsed["authserv_id"]:
-        raise SettingError(
-            "authserv_id", "has no value; give your mail domain, such as example.org"
-        )
-    return SiteSettings(**parsed)  # type: ignore[arg-type]  # types are in SETTINGS
+            raise SettingError(self.name, str(error)) from error
+        return value
 
 
-def parse_boolean(text: str) -> bool:
-    """Read yes or no in any usual spelling; raises `ValueError`."""
-    word = text.lower()
-    if word in _YES or word in _NO:
-        return word in _YES
-    raise ValueError(f"{text!r} is neither yes nor no")
+def find_setting(name: str, scope: Scope | None = None) -> Setting:
+    """The setting of this name or alias; raises `SettingError`."""
+    setting = _BY_NAME.get(_plain(name))
+    known = [each for each in SETTINGS if scope in (None, each.scope)]
+    if setting not in known or setting is None:
+        names = ", ".join(each.name for each in known)
+        raise SettingError(name, f"there is no such setting; known: {names}")
+    return setting
 
 
-def _text(text: str) -> str:
-    return text
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.replace(",", " ").split())
+def _check(name: str, value: object) -> None:
+    """Refuse what a kind allows but this setting does not; raises `ValueError`."""
+    if name == "temperror_hold" and isinstance(value, int) and value > MAX_HOLD:
+        raise ValueError("a post may wait for 24h at most")
+    if name == "sign_headers" and isinstance(value, tuple):
+        forbidden = sorted(NEVER_SIGNED.intersection(value))
+        if forbidden:
+            raise ValueError(
+                f"{', '.join(forbidden)} must not be signed "
+                "(RFC 8617 §4.1.2, RFC 6376 §5.4)"
+            )
+        if "from" not in value:
+            raise ValueError("from must be among them (RFC 6376 §5.4)")
 
 
-def _domain(text: str) -> str:
-    try:
-        return parse_domain(text) if text else ""
-    except MalformedField as error:
-        raise ValueError(f"{text!r} is not a domain name") from error
-
-
-def _authserv_id(text: str) -> str:
-    if not text.isprintable() or any(each in ' ();"' for each in text):
-        raise ValueError(f"{text!r} is not an authserv-id; it is one word")
-    return text
-
-
-def _positive(text: str) -> int:
-    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
-    number = int(text) if is_number else 0
-    if not number:
-        raise ValueError(f"{text!r} is not a whole number above zero")
-    return number
-
-
-def _port(text: str) -> int:
-    number = _positive(text)
-    if number > 65535:
-        raise ValueError(f"{text!r} is not a port, which is at most 65535")
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text.removesuffix("s"))
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= MAX_SECONDS:
-        raise ValueError(
-            f"{text!r} is not a number of seconds between 0 and {MAX_SECONDS}"
-        )
-    return seconds
-
-
-def _duration(text: str) -> int:
-    found = _DURATION.fullmatch(text.lower())
-    if text.lower() in _NO:
-        return 0
-    seconds = int(found[1]) * _UNITS[found[2]] if found else MAX_HOLD + 1
-    if seconds > MAX_HOLD:
-        raise ValueError(f"{text!r} is not a time such as 90s, 30m or 2h, at most 24h")
-    return seconds
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(word) for word in _words(text))
-    except ValueError as error:
-        raise ValueError(f"{error}; give addresses or networks (CIDR)") from error
-
-
-def _transport_safe(text: str) -> TransportSafe:
-    if text.lower() == TransportSafe.ALWAYS:
-        return TransportSafe.ALWAYS
-    try:
-        return TransportSafe.YES if parse_boolean(text) else TransportSafe.NO
-    except ValueError as error:
-        raise ValueError(f"{text!r} is none of yes, no, always") from error
-
-
-def _anonymous_seal(text: str) -> AnonymousSeal:
-    try:
-        return AnonymousSeal(text.lower())
-    except ValueError as error:
-        raise ValueError(f"{text!r} is neither fresh nor none") from error
-
-
-def _names() -> str:
-    return ", ".join(setting.name for setting in SETTINGS)
-
+_OF_LISTS = frozenset(each.name for each in fields(ListSettings))
+_DEFAULTS: Mapping[str, object] = {
+    each.name: each.default
+    for of in (SiteSettings, ListSettings)
+    for each in fields(of)
+}
 
 SETTINGS = (
     Setting(
         "authserv_id",
-        _authserv_id,
+        values.AUTHSERV_ID,
         "The name under which this site reports results (RFC 8601 §2.5); "
         "default: the sealing domain.",
+        aliases=("arc_srvid",),
     ),
     Setting(
         "trusted_authserv_ids",
-        _words,
+        values.WORDS,
         "Servers of this site whose Authentication-Results fields are believed. "
         "They must remove such fields from mail that comes from outside. Needs "
         "the LMTP door ([runner.lmtp] in mailman.cfg).",
+        aliases=("trusted_authserv_id",),
     ),
-    Setting("domain", _domain, "The domain that seals: d= of seals and signatures."),
-    Setting("selector", _domain, "The name of the key below _domainkey: s=."),
-    Setting("key_file", _text, "The private key, in PEM, RSA or Ed25519."),
+    Setting(
+        "domain",
+        values.DOMAIN,
+        "The domain that seals: d= of seals and signatures.",
+        aliases=("signer_domain",),
+    ),
+    Setting("selector", values.DOMAIN, "The name of the key below _domainkey: s=."),
+    Setting(
+        "key_file",
+        values.TEXT,
+        "The private key, in PEM, RSA or Ed25519.",
+        aliases=("privkey", "private_key_path"),
+    ),
     Setting(
         "require_safe_keys",
-        parse_boolean,
+        values.BOOLEAN,
         "Refuse a key file that other users of the machine can read or change.",
     ),
     Setting(
-        "authorized_xforward_hosts",
-        _networks,
-        "Mail servers that may tell the door, with XFORWARD, from where a post "
-        "came: addresses or networks; default: this machine.",
+        "mode",
+        values.choice(Mode),
+        "What is done with posts. sv: sealed, and marked with what was found on "
+        "arrival; s: sealed only; v: marked only; none: neither.",
+        aliases=("arc_mode",),
     ),
     Setting(
-        "temperror_hold",
-        _duration,
-        "How long to keep a post waiting whose chain cannot be judged because the "
-        "DNS does not answer, such as 30m; 0: not at all. After that it is "
-        "delivered, without a seal.",
+        "shadow",
+        values.BOOLEAN,
+        "Do everything, but add nothing to posts: the log says what would have "
+        "been done.",
+    ),
+    Setting(
+        "identity",
+        values.TEXT,
+        "Who seals: the name of a section [identity.…] in arc.cfg. Default: the "
+        "one of the list's mail domain, or of its nearest parent.",
+    ),
+    Setting(
+        "sign_headers",
+        values.FIELD_NAMES,
+        "The header fields that a seal covers.",
+        aliases=("sig_headers",),
+    ),
+    Setting(
+        "oversign_headers",
+        values.FIELD_NAMES,
+        "Those of them that nobody may add once more (RFC 6376 §8.15).",
+    ),
+    Setting(
+        "canonicalization",
+        values.CANONICALIZATION,
+        "How header and body are normalised before they are signed. Anything but "
+        "relaxed/relaxed breaks on the way more easily.",
+    ),
+    Setting(
+        "signature_ttl",
+        values.DURATION,
+        "How long the signature over a post is valid, such as 30d; 0: for ever. "
+        "Mail that is forwarded later than that has a broken chain.",
     ),
     Setting(
         "transport_safe",
-        _transport_safe,
+        values.choice(TransportSafe),
         "Re-encode text that mail servers may change on the way (8-bit, long "
         "lines, lines that begin with From) before it is sealed. yes: unless a "
         "signature of the author would break by it; always; no.",
     ),
     Setting(
         "anonymous_seal",
-        _anonymous_seal,
+        values.choice(AnonymousSeal),
         "Posts of anonymous lists. fresh: sealed as a new chain that does not "
         "name the author; none: not sealed.",
     ),
     Setting(
+        "authorized_xforward_hosts",
+        values.NETWORKS,
+        "Mail servers that may tell the door, with XFORWARD, from where a post "
+        "came: addresses or networks; default: this machine.",
+    ),
+    Setting(
+        "temperror_hold",
+        values.DURATION,
+        "How long to keep a post waiting whose chain cannot be judged because the "
+        "DNS does not answer, such as 30m; 0: not at all. After that it is "
+        "delivered, without a seal.",
+    ),
+    Setting(
         "nameservers",
-        _words,
+        values.WORDS,
         "Addresses of the name servers to ask; default: those of the system.",
     ),
-    Setting("nameserver_port", _port, "The port of these name servers."),
-    Setting("dns_timeout", _seconds, "How long to wait for one DNS answer, seconds."),
+    Setting("nameserver_port", values.PORT, "The port of these name servers."),
+    Setting(
+        "dns_timeout", values.SECONDS, "How long to wait for one DNS answer, seconds."
+    ),
     Setting(
         "dns_deadline",
-        _seconds,
+        values.SECONDS,
         "How long all look-ups of one post may take together, seconds.",
     ),
-    Setting("dns_cache_size", _positive, "How many DNS answers to remember."),
+    Setting("dns_cache_size", values.POSITIVE, "How many DNS answers to remember."),
     Setting(
         "test_keys",
-        _text,
+        values.TEXT,
         "A zone file that answers instead of the DNS, for tests only.",
     ),
 )
+_BY_NAME = {
+    _plain(name): setting
+    for setting in SETTINGS
+    for name in (setting.name, *setting.aliases)
+}

@@ -4,43 +4,46 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import fields
 
 import pytest
 
-from mailman_arc.plugin.siteconfig import parse_site_settings
-from mailman_arc.policy.settings import SETTINGS, SiteSettings
+from mailman_arc.plugin.siteconfig import parse_text
+from mailman_arc.policy.settings import SETTINGS, ListSettings, find_setting
 from tests.house.installation import EXAMPLES, parsed
 from tests.house.postfix import find_postfix, unknown_settings
 
 
 TEXT = (EXAMPLES / "arc.cfg").read_text(encoding="utf-8")
-UNCOMMENTED = re.sub(r"^#(?=[a-z_]+:)", "", TEXT, flags=re.MULTILINE)
+UNCOMMENTED = re.sub(r"^#(?=[a-z_]+:|\[|  \S)", "", TEXT, flags=re.MULTILINE)
+OF_THE_SITE = TEXT.partition("\n#[")[0]
 IN_USE = {"authserv_id", "domain", "selector", "key_file"}
-WITHOUT_DEFAULT = {"trusted_authserv_ids", "nameservers", "test_keys"}
+WITHOUT_DEFAULT = {"trusted_authserv_ids", "nameservers", "test_keys", "identity"}
 
 
 def test_only_what_a_site_must_decide_is_in_use() -> None:
     used = set(re.findall(r"^([a-z_]+):", TEXT, re.MULTILINE))
 
     assert used == IN_USE
-    assert parse_site_settings(TEXT, "arc.cfg").missing_for_sealing == ()
+    assert parse_text(TEXT, "arc.cfg").missing_for_sealing == ()
 
 
 def test_every_setting_is_told_of_once() -> None:
-    told = re.findall(r"^#?([a-z_]+):", TEXT, re.MULTILINE)
+    told = re.findall(r"^#?([a-z_]+):", OF_THE_SITE, re.MULTILINE)
 
     assert sorted(told) == sorted(setting.name for setting in SETTINGS)
 
 
 @pytest.mark.parametrize(
     "name",
-    [f.name for f in fields(SiteSettings) if f.name not in IN_USE | WITHOUT_DEFAULT],
+    [s.name for s in SETTINGS if s.name not in IN_USE | WITHOUT_DEFAULT],
 )
 def test_a_setting_that_is_commented_out_shows_its_default(name: str) -> None:
-    shown = parse_site_settings(UNCOMMENTED, "arc.cfg")
+    configuration = parse_text(UNCOMMENTED, "arc.cfg")
+    shown = configuration.site
+    if hasattr(ListSettings, name):
+        shown = configuration.for_list("lists.example.org").settings
 
-    assert getattr(shown, name) == getattr(SiteSettings(), name)
+    assert getattr(shown, name) == find_setting(name).default
 
 
 def test_mail_servers_bring_mail_to_where_mailman_waits_for_it() -> None:

@@ -7,7 +7,8 @@ the whole session; it listens nowhere, and its runners are not started.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import pytest
 
 from mailman_arc.mailauth.answers import TxtRecords
 from mailman_arc.plugin import wiring
-from mailman_arc.plugin.wiring import Services
-from mailman_arc.policy.settings import parse_settings
+from mailman_arc.plugin.wiring import Services, _Wiring
+from mailman_arc.policy.configuration import parse_configuration
 from tests.house.sink import Sink
 from tests.support.keys import rsa_pem
 from tests.support.mail import whole_zone
@@ -87,22 +88,29 @@ def settings(files) -> dict[str, str]:
 Install = Callable[..., Services]
 
 
+def set_state(to: _Wiring) -> None:
+    """Put the wiring of this process into this state."""
+    for each in fields(_Wiring):
+        setattr(wiring._wiring, each.name, getattr(to, each.name))
+
+
 @pytest.fixture
 def install(settings, tmp_path) -> Iterator[Install]:
     """Enable the plugin with these settings; given None, without any."""
     state = wiring._wiring
-    before = (state.section, state.services, state.failed)
+    before = replace(state)
 
-    def enable(services: Services | None = None, **changes: str) -> Services:
-        state.section = "arc"
-        state.failed = False
-        state.services = services or Services(
-            parse_settings({**settings, **changes}), tmp_path
+    def enable(
+        sections: Mapping[str, Mapping[str, str]] | None = None, **changes: str
+    ) -> Services:
+        configuration = parse_configuration(
+            {"arc": {**settings, **changes}, **(sections or {})}
         )
+        set_state(_Wiring("arc", Services(configuration, tmp_path)))
         return state.services
 
     yield enable
-    state.section, state.services, state.failed = before
+    set_state(before)
 
 
 @pytest.fixture
@@ -112,13 +120,18 @@ def services(install) -> Services:
 
 
 @pytest.fixture
+def unusable(install) -> Callable[[], None]:
+    """Call it, and the plugin is enabled, but its settings cannot be used."""
+    return lambda: set_state(_Wiring("arc", path=Path("/nonexistent"), stamp=None))
+
+
+@pytest.fixture
 def disabled() -> Iterator[None]:
     """The plugin is not enabled."""
-    state = wiring._wiring
-    before = (state.section, state.services, state.failed)
-    state.section, state.services, state.failed = None, None, False
+    before = replace(wiring._wiring)
+    set_state(_Wiring())
     yield
-    state.section, state.services, state.failed = before
+    set_state(before)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from mailman.utilities.email import add_message_hash
 from zope.interface.verify import verifyObject
 
 from mailman_arc.mailauth.message import read_message
-from mailman_arc.plugin import wiring
 from mailman_arc.plugin.handlers.authenticate import (
     ARRIVAL_KEY,
     SEEN_KEY,
@@ -36,10 +35,15 @@ from mailman_arc.policy.outbound import Unsealed
 from tests.support.mail import POST, chain_of, changed, sign_dkim, whole_zone
 
 
-MLIST = SimpleNamespace(list_id="list.lists.example", anonymous_list=False)
-ANONYMOUS = SimpleNamespace(list_id="list.lists.example", anonymous_list=True)
+MLIST = SimpleNamespace(
+    list_id="list.lists.example", anonymous_list=False, mail_host="lists.example"
+)
+ANONYMOUS = SimpleNamespace(
+    list_id="list.lists.example", anonymous_list=True, mail_host="lists.example"
+)
 SIGNED = sign_dkim(changed(POST, b"Meeting", b"Gr\xfc\xdfe"))
 FORGED = b"Authentication-Results: lists.example; dkim=pass; dmarc=pass\r\n"
+OTHERS = b"Authentication-Results: other.example; dkim=none\r\n"
 TRUSTED = b"Authentication-Results: mx.lists.example; spf=pass\r\n"
 
 
@@ -225,9 +229,11 @@ def test_on_an_anonymous_list_the_results_are_removed_and_recorded(door, service
     assert arrival_in(msgdata).summary == "arc=none dkim=pass dmarc=none"
 
 
-def test_without_settings_it_is_noted_that_this_is_a_post(install, mailman, files):
+def test_without_settings_it_is_noted_that_this_is_a_post(
+    install, mailman, files, unusable
+):
     install()
-    wiring._wiring.services, wiring._wiring.failed = None, True
+    unusable()
 
     assert process(parsed(SIGNED)) == {SEEN_KEY: True}
 
@@ -275,3 +281,26 @@ def test_without_a_secret_the_door_is_not_believed(tmp_path, services):
     msgdata = process(msg)
 
     assert arrival_in(msgdata).summary == "arc=none dkim=fail dmarc=none"
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"mode": "sv"}, True),
+        ({"mode": "v"}, True),
+        ({"mode": "s"}, False),
+        ({"mode": "none"}, False),
+        ({"shadow": "yes"}, False),
+    ],
+)
+@pytest.mark.parametrize("way", [from_the_door, lambda octets, _: parsed(octets)])
+def test_a_list_can_do_without_our_field(changes, shown, way, install):
+    services = install(**changes)
+    msg = way(FORGED + OTHERS + SIGNED, services)
+
+    msgdata = process(msg)
+
+    assert ARRIVAL_KEY in msgdata
+    ours = [each for each in msg.get_all(RESULTS_FIELD) if "dmarc=none" in each]
+    assert len(ours) == shown
+    assert len(msg.get_all(RESULTS_FIELD)) == 1 + shown

@@ -6,7 +6,7 @@ import copy
 import email
 import re
 import smtplib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
@@ -37,7 +37,9 @@ from tests.support.mail import (
 
 pytestmark = pytest.mark.usefixtures("services")
 SENDER = "list-bounces@lists.example"
-MLIST = SimpleNamespace(list_id="list.lists.example", anonymous_list=False)
+MLIST = SimpleNamespace(
+    list_id="list.lists.example", anonymous_list=False, mail_host="lists.example"
+)
 
 
 @dataclass
@@ -262,7 +264,9 @@ def test_a_post_whose_chain_has_ended_leaves_as_the_same_octets(log):
     assert "; not sealed: chain already failed before us; " in log_of(run, log)
 
 
-ANONYMOUS = SimpleNamespace(list_id="list.lists.example", anonymous_list=True)
+ANONYMOUS = SimpleNamespace(
+    list_id="list.lists.example", anonymous_list=True, mail_host="lists.example"
+)
 
 
 def test_a_post_of_an_anonymous_list_begins_a_chain_that_does_not_name_the_author(log):
@@ -295,6 +299,85 @@ def test_a_site_can_leave_anonymous_lists_unsealed(install, log):
 
     assert server.octets == [POST]
     assert "; not sealed: anonymous list; " in log_of(run, log)
+
+
+# Modes
+
+
+@pytest.mark.parametrize("mode", ["v", "none"])
+def test_a_list_can_be_left_unsealed(mode, install, log):
+    install(mode=mode)
+
+    server, run = send(metadata(), parsed(POST))
+
+    assert server.octets == [POST]
+    assert "; not sealed: switched off for this list; " in log_of(run, log)
+
+
+def test_in_shadow_mode_the_log_says_what_would_be_done(install, log):
+    install(shadow="yes")
+    octets = chain_of(2)
+
+    server, run = send(metadata(octets), parsed(octets))
+
+    assert server.octets == [octets]
+    line = log_of(run, log)
+    assert "; not sealed: shadow mode, would be i=3 cv=pass; copies=1 seals=0 " in line
+
+
+def test_in_shadow_mode_nothing_is_encoded(install):
+    install(shadow="yes")
+
+    server, _ = send(metadata(EIGHT_BIT), parsed(EIGHT_BIT))
+
+    assert server.octets == [EIGHT_BIT]
+
+
+def test_the_settings_of_the_mail_domain_hold(install, log):
+    install({"domain.lists.example": {"mode": "v"}})
+    other = SimpleNamespace(**{**vars(MLIST), "mail_host": "other.example"})
+
+    server, _ = send(metadata(), parsed(POST))
+    assert server.octets == [POST]
+    server, _ = send(metadata(), parsed(POST), mlist=other)
+    assert judge_chain(server.octets[0], whole_zone()).status is ChainStatus.PASS
+
+
+def test_a_seal_is_made_as_the_settings_say(install):
+    install(
+        sign_headers="from, subject, to",
+        oversign_headers="from",
+        canonicalization="simple/simple",
+        signature_ttl="30d",
+    )
+
+    server, _ = send(metadata(), parsed(POST))
+
+    [sent] = server.octets
+    signature = sent.partition(b"ARC-Message-Signature:")[2]
+    assert b" h=from:subject:to:from;" in signature
+    assert b" c=simple/simple;" in signature
+    signed_at, expires_at = re.findall(rb" [tx]=([0-9]+);", signature)[:2]
+    assert int(expires_at) - int(signed_at) == 30 * 86400
+    assert judge_chain(sent, whole_zone()).status is ChainStatus.PASS
+
+
+def test_each_domain_can_have_an_identity_of_its_own(install, files):
+    key = str(files / "arc.pem")
+    install(
+        {
+            "identity.press": {
+                "domain": "press.example",
+                "selector": "s",
+                "key_file": key,
+            }
+        }
+    )
+    press = SimpleNamespace(**{**vars(MLIST), "mail_host": "press.example"})
+
+    server, _ = send(metadata(), parsed(POST), mlist=press)
+
+    assert b" d=press.example; s=s; " in server.octets[0]
 
 
 # Made to survive transport
@@ -417,10 +500,18 @@ class FailingLater:
         return self.key.sign(digest)
 
 
+@dataclass
+class Keys:
+    """The key that every file has."""
+
+    key: SigningKey
+
+    def get(self, path: str) -> SigningKey:
+        return self.key
+
+
 def with_key(services, error: Exception | None = None) -> None:
-    identity = services.identity
-    key = BrokenKey(identity.key, error)
-    services.identity = type(identity)(identity.domain, identity.selector, key)
+    services.keys = Keys(BrokenKey(services.sealing_identity(MLIST).key, error))
 
 
 def test_a_bug_in_sealing_costs_the_seal_only(services, log):
@@ -517,8 +608,8 @@ def test_a_post_of_which_some_copies_were_sealed_tells_both(log):
 
 def test_a_post_of_which_the_last_copy_was_not_sealed_tells_both(services, log):
     other = parsed(changed(POST, b"list@lists", b"anne@other"))
-    key = FailingLater(services.identity.key)
-    services.identity = replace(services.identity, key=key)
+    key = FailingLater(services.sealing_identity(MLIST).key)
+    services.keys = Keys(key)
     server, run = Server(), _Run(MLIST, metadata())
     connection = _OctetConnection(server, run)
     connection.sendmail(SENDER, ["anne@other.example"], parsed(POST))

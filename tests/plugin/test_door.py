@@ -14,7 +14,6 @@ from mailman.runners.lmtp import LMTPController, LMTPHandler, LMTPRunner
 from mailman.utilities.email import add_message_hash
 
 from mailman_arc.mailauth.message import read_message
-from mailman_arc.plugin import wiring
 from mailman_arc.plugin.door import (
     PUT_OFF,
     AnnotatingQueue,
@@ -153,10 +152,12 @@ def test_the_queue_does_everything_else_as_before():
         queue.nonexistent()
 
 
-def test_a_verdict_is_not_written_when_the_settings_have_gone(services, install):
+def test_a_verdict_is_not_written_when_the_settings_have_gone(
+    services, install, unusable
+):
     queue = AnnotatingQueue(Switchboard())
     queue.judged = judged(SIGNED, services)
-    wiring._wiring.services, wiring._wiring.failed = None, True
+    unusable()
     msg = parsed(SIGNED)
 
     queue.enqueue(msg)
@@ -392,8 +393,10 @@ def test_mailman_answers_for_nonsense(queues, octets, log):
     assert log() == []
 
 
-def test_with_unusable_settings_a_post_is_taken_as_by_mailman(queues, install):
-    wiring._wiring.services, wiring._wiring.failed = None, True
+def test_with_unusable_settings_a_post_is_taken_as_by_mailman(
+    queues, install, unusable
+):
+    unusable()
 
     assert deliver(queues.handler, SIGNED, LIST) == "250 Ok"
     assert RESULTS_FIELD not in queues.board.queued[0][0]

@@ -18,7 +18,7 @@ from mailman.utilities.email import add_message_hash
 
 from mailman_arc.mailauth.answers import LookupFailed, NoSuchName
 from mailman_arc.mailauth.message import read_message
-from mailman_arc.plugin import incoming, wiring
+from mailman_arc.plugin import incoming
 from mailman_arc.plugin.incoming import WAITING_KEY, ArcIncomingRunner
 from mailman_arc.plugin.messages import to_octets
 from mailman_arc.plugin.reception import (
@@ -423,8 +423,8 @@ def test_without_the_plugin_the_runner_is_mailmans(mailman, mlist, disabled):
     assert to_octets(site.taken()[0]).startswith(octets)
 
 
-def test_without_settings_the_post_goes_on(site, install):
-    wiring._wiring.services, wiring._wiring.failed = None, True
+def test_without_settings_the_post_goes_on(site, install, unusable):
+    unusable()
     site.post(SIGNED)
 
     site.run()

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from mailman_arc.mailauth.answers import LookupFailed, TxtRecords
 from mailman_arc.plugin import wiring
+from mailman_arc.plugin.wiring import _Wiring
+from tests.plugin.conftest import set_state
 from tests.support.mail import mailing_list
 
 
+MLIST = SimpleNamespace(list_id="list.lists.example", mail_host="lists.example")
 NAME = mailing_list().key_name
 
 
 def test_who_seals_is_read_once(services):
-    identity = services.identity
+    identity = services.sealing_identity(MLIST)
 
     assert (identity.domain, identity.selector) == ("lists.example", "arc")
-    assert services.identity is identity
+    assert services.sealing_identity(MLIST).key is identity.key
 
 
 def test_answers_come_from_the_zone_file(services):
@@ -62,8 +67,8 @@ def test_without_a_key_nobody_seals_and_the_log_says_so_once(
 ):
     services = install(**changes)
 
-    assert services.identity is None
-    assert services.identity is None
+    assert services.sealing_identity(MLIST) is None
+    assert services.sealing_identity(MLIST) is None
     assert log() == [line]
 
 
@@ -74,8 +79,11 @@ def test_a_key_that_others_can_read_is_refused_unless_that_is_allowed(
     key.write_bytes((files / "arc.pem").read_bytes())
     key.chmod(0o644)
 
-    assert install(key_file=str(key)).identity is None
-    assert install(key_file=str(key), require_safe_keys="no").identity is not None
+    assert install(key_file=str(key)).sealing_identity(MLIST) is None
+    assert (
+        install(key_file=str(key), require_safe_keys="no").sealing_identity(MLIST)
+        is not None
+    )
 
 
 def test_a_secret_that_cannot_be_made_is_missing(services, tmp_path, log):
@@ -106,10 +114,17 @@ def test_a_zone_file_that_cannot_be_used_gives_way_to_the_dns(
     assert "; asking the DNS instead" in log()[0]
 
 
-def test_the_services_are_built_when_first_needed(mailman, install, files):
-    install()
-    wiring._wiring.services = None
+@pytest.fixture
+def file(mailman, install, files):
+    """The configuration file, which is as it was afterwards."""
+    set_state(_Wiring("arc"))
+    path = files / "arc.cfg"
+    good = path.read_text()
+    yield path
+    path.write_text(good)
 
+
+def test_the_services_are_built_when_first_needed(file, files):
     services = wiring.services()
 
     assert services.settings.domain == "lists.example"
@@ -117,21 +132,58 @@ def test_the_services_are_built_when_first_needed(mailman, install, files):
     assert wiring.services() is services
 
 
-def test_unusable_settings_are_told_once(mailman, install, files, log):
-    install()
-    wiring._wiring.services = None
-    good = (files / "arc.cfg").read_text()
-    (files / "arc.cfg").write_text("[arc]\nselektor: x\n")
-    try:
-        assert wiring.services() is None
-        assert wiring.services() is None
-    finally:
-        (files / "arc.cfg").write_text(good)
+def test_unusable_settings_are_told_once(file, log):
+    file.write_text("[arc]\nselektor: x\n")
 
+    assert wiring.services() is None
+    assert wiring.services() is None
     assert log()[0].startswith(
-        f"ERROR the plugin does nothing: {files}/arc.cfg:2: selektor: there is no such"
+        f"ERROR the plugin does nothing: {file}:2: selektor: there is no such"
     )
     assert len(log()) == 1
+
+
+def test_a_change_of_the_file_is_seen(file):
+    assert wiring.services().settings.dns_timeout == 3
+    file.write_text(file.read_text() + "\ndns_timeout: 5\n")
+
+    assert wiring.services().settings.dns_timeout == 5
+
+
+def test_a_bad_file_does_not_replace_a_good_one_and_may_be_mended(file, log):
+    good = wiring.services()
+    text = file.read_text()
+    file.write_text(text + "\nselektor: x\n")
+
+    assert wiring.services() is good
+    assert wiring.services() is good
+    [line] = log()
+    assert line.startswith("ERROR going on with the settings read before: ")
+
+    file.write_text(text + "\ndns_timeout: 5\n")
+    assert wiring.services().settings.dns_timeout == 5
+
+
+def test_a_file_that_is_gone_leaves_the_settings_as_they_were(file, log):
+    good = wiring.services()
+    text = file.read_text()
+    file.unlink()
+
+    assert wiring.services() is good
+    assert "No such file" in log()[0]
+    file.write_text(text)
+    assert wiring.services().settings == good.settings
+
+
+def test_a_plugin_without_a_file_is_told_once(file, log, monkeypatch):
+    monkeypatch.setattr(
+        wiring, "_plugin_section", lambda: SimpleNamespace(configuration="")
+    )
+
+    assert wiring.services() is None
+    assert wiring.services() is None
+    [line] = log()
+    assert "has no configuration: line" in line
 
 
 def test_a_plugin_that_is_not_enabled_has_no_services(disabled):

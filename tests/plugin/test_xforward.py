@@ -14,7 +14,6 @@ from mailman.runners.lmtp import LMTPController, LMTPHandler
 
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.spf import Envelope
-from mailman_arc.plugin import wiring
 from mailman_arc.plugin.door import AnnotatingQueue, ArcLMTPHandler
 from mailman_arc.plugin.xforward import (
     IDENT,
@@ -341,9 +340,9 @@ def test_who_is_not_listed_is_answered_as_by_mailman(
 
 @pytest.mark.usefixtures("install")
 def test_without_usable_settings_everybody_is_answered_as_by_mailman(
-    client, plain_client
+    client, plain_client, unusable
 ):
-    wiring._wiring.services, wiring._wiring.failed = None, True
+    unusable()
 
     assert_is_mailmans(client, plain_client)
 

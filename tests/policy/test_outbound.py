@@ -258,6 +258,8 @@ def test_every_reason_of_this_layer_has_a_row():
         Unsealed.NO_VERDICT,
         Unsealed.NO_RECIPIENTS,
         Unsealed.NOT_BEGUN,
+        Unsealed.OFF,
+        Unsealed.SHADOW,
         Unsealed.CHANGED_EARLY,
         Unsealed.NOT_BEGUN,
         Unsealed.CHANGED_EARLY,

@@ -7,36 +7,30 @@ from ipaddress import ip_network
 import pytest
 from hypothesis import given, strategies as st
 
+from mailman_arc.mailauth.arc.seal import OVERSIGNED_FIELDS, SIGNED_FIELDS
 from mailman_arc.policy.settings import (
+    NEVER_SIGNED,
     SETTINGS,
     AnonymousSeal,
+    ListSettings,
+    Mode,
+    Scope,
     SettingError,
     SiteSettings,
     TransportSafe,
-    parse_boolean,
-    parse_settings,
+    find_setting,
 )
 from mailman_arc.policy.trust import Trust
+from mailman_arc.policy.values import parse_boolean
 
 
-BASE = {"domain": "lists.example"}
 NAMES = [setting.name for setting in SETTINGS]
-
-
-def test_the_domain_alone_is_enough():
-    assert parse_settings(BASE) == SiteSettings(
-        authserv_id="lists.example", domain="lists.example"
-    )
-
-
-def test_the_authserv_id_alone_is_enough():
-    assert parse_settings({"authserv_id": "mx"}) == SiteSettings(authserv_id="mx")
 
 
 GOOD = (
     ("authserv_id", "mx.lists.example", "mx.lists.example"),
     ("authserv_id", "b\xfccher.example", "b\xfccher.example"),
-    ("authserv_id", "", "lists.example"),
+    ("authserv_id", "", ""),
     ("trusted_authserv_ids", "", ()),
     ("trusted_authserv_ids", "mx1", ("mx1",)),
     ("trusted_authserv_ids", "mx1, mx2,mx3\n mx4", ("mx1", "mx2", "mx3", "mx4")),
@@ -67,6 +61,21 @@ GOOD = (
     ("temperror_hold", "90 s", 90),
     ("temperror_hold", "2H", 7200),
     ("temperror_hold", "24h", 86400),
+    ("temperror_hold", "1d", 86400),
+    ("mode", "SV", Mode.SIGN_AND_VERIFY),
+    ("mode", "none", Mode.NONE),
+    ("shadow", "on", True),
+    ("identity", "press", "press"),
+    ("sign_headers", "From:To:Subject", ("from", "to", "subject")),
+    ("sign_headers", "from, to\n  cc,from,", ("from", "to", "cc")),
+    ("oversign_headers", "", ()),
+    ("oversign_headers", "From", ("from",)),
+    ("canonicalization", "relaxed/simple", ("relaxed", "simple")),
+    ("canonicalization", "Simple", ("simple", "simple")),
+    ("canonicalization", "relaxed", ("relaxed", "simple")),
+    ("signature_ttl", "30d", 30 * 86400),
+    ("signature_ttl", "604800", 7 * 86400),
+    ("signature_ttl", "no", 0),
     ("temperror_hold", "no", 0),
     ("temperror_hold", "0", 0),
     ("transport_safe", "on", TransportSafe.YES),
@@ -79,7 +88,14 @@ GOOD = (
 
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)
 def test_a_good_value_is_taken(name, text, value):
-    assert getattr(parse_settings({**BASE, name: text}), name) == value
+    assert find_setting(name).parse(text) == value
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GOOD)
+def test_a_value_that_is_shown_is_read_as_the_same(name, text, value):
+    setting = find_setting(name)
+
+    assert setting.parse(setting.kind.show(value)) == value
 
 
 BAD = (
@@ -114,20 +130,37 @@ BAD = (
     ("dns_cache_size", "", "is not a whole number above zero"),
     ("authorized_xforward_hosts", "mx.example", "give addresses or networks"),
     ("authorized_xforward_hosts", "192.0.2.1/24", "has host bits set"),
-    ("temperror_hold", "25h", "'25h' is not a time such as 90s, 30m or 2h"),
+    ("temperror_hold", "25h", "a post may wait for 24h at most"),
+    ("temperror_hold", "9999999d", "'9999999d' is not a time such as 90s, 30m, 2h"),
+    ("mode", "vs", "'vs' is none of sv, s, v, none"),
+    ("mode", "yes", "'yes' is none of sv, s, v, none"),
+    ("shadow", "perhaps", "'perhaps' is neither yes nor no"),
+    ("sign_headers", "to, subject", "from must be among them"),
+    ("sign_headers", "", "from must be among them"),
+    ("sign_headers", "from, gr\xfc", "'gr\xfc' is not the name of a header field"),
+    (
+        "sign_headers",
+        "from, arc-authentication-results, received",
+        "arc-authentication-results, received must not be signed (RFC 8617 §4.1.2",
+    ),
+    ("canonicalization", "strict", "'strict' is not a canonicalization such as"),
+    ("canonicalization", "", "'' is not a canonicalization"),
+    ("canonicalization", "relaxed/", "is not a canonicalization"),
+    ("signature_ttl", "367d", "'367d' is not a time such as"),
+    ("signature_ttl", "1w", "'1w' is not a time such as"),
     ("temperror_hold", "-1", "is not a time such as"),
     ("temperror_hold", "soon", "is not a time such as"),
     ("temperror_hold", "yes", "is not a time such as"),
     ("temperror_hold", "", "is not a time such as"),
-    ("transport_safe", "sometimes", "'sometimes' is none of yes, no, always"),
-    ("anonymous_seal", "yes", "'yes' is neither fresh nor none"),
+    ("transport_safe", "sometimes", "'sometimes' is none of yes, always, no"),
+    ("anonymous_seal", "yes", "'yes' is none of fresh, none"),
 )
 
 
 @pytest.mark.parametrize(("name", "text", "problem"), BAD)
 def test_a_bad_value_is_refused_with_name_and_reason(name, text, problem):
     with pytest.raises(SettingError) as caught:
-        parse_settings({**BASE, name: text})
+        find_setting(name).parse(text)
 
     assert caught.value.name == name
     assert problem in caught.value.problem
@@ -136,24 +169,83 @@ def test_a_bad_value_is_refused_with_name_and_reason(name, text, problem):
 
 def test_a_number_too_long_to_read_is_refused_in_our_words():
     with pytest.raises(SettingError, match="whole number") as caught:
-        parse_settings({**BASE, "dns_cache_size": "9" * 5000})
+        find_setting("dns_cache_size").parse("9" * 5000)
 
     assert "set_int_max_str_digits" not in str(caught.value)
 
 
-@pytest.mark.parametrize("values", [{}, {"authserv_id": ""}, {"domain": " "}])
-def test_a_site_without_a_name_is_refused(values):
-    with pytest.raises(SettingError, match="authserv_id: has no value; give your mail"):
-        parse_settings(values)
-
-
-@pytest.mark.parametrize("name", ["domian", "Domain", "", "section.domain"])
+@pytest.mark.parametrize("name", ["domian", "", "section.domain", "_"])
 def test_an_unknown_name_is_refused_and_the_known_ones_are_told(name):
     with pytest.raises(SettingError) as caught:
-        parse_settings({**BASE, name: "x"})
+        find_setting(name)
 
     assert caught.value.name == name
     assert all(known in caught.value.problem for known in NAMES)
+
+
+def test_a_setting_of_the_site_is_unknown_to_lists():
+    with pytest.raises(SettingError) as caught:
+        find_setting("key_file", Scope.LIST)
+
+    assert "mode" in caught.value.problem
+    assert "key_file" not in caught.value.problem
+
+
+ALIASES = (
+    ("AuthservID", "authserv_id"),
+    ("authservid", "authserv_id"),
+    ("arc_srvid", "authserv_id"),
+    ("trusted_authserv_id", "trusted_authserv_ids"),
+    ("KeyFile", "key_file"),
+    ("privkey", "key_file"),
+    ("private_key_path", "key_file"),
+    ("signer_domain", "domain"),
+    ("SignHeaders", "sign_headers"),
+    ("sig_headers", "sign_headers"),
+    ("OversignHeaders", "oversign_headers"),
+    ("SignatureTTL", "signature_ttl"),
+    ("RequireSafeKeys", "require_safe_keys"),
+    ("Mode", "mode"),
+    ("arc_mode", "mode"),
+)
+
+
+@pytest.mark.parametrize(("name", "ours"), ALIASES)
+def test_a_setting_has_the_names_it_has_elsewhere(name, ours):
+    assert find_setting(name).name == ours
+
+
+def test_no_two_settings_share_a_name():
+    names = [name for each in SETTINGS for name in (each.name, *each.aliases)]
+    plain = [name.replace("_", "") for name in names]
+
+    assert len(set(plain)) == len(plain)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=NAMES)
+def test_a_default_can_be_shown_and_read(setting):
+    shown = setting.kind.show(setting.default)
+
+    assert setting.parse(shown) == setting.default
+
+
+def test_the_defaults_for_sealing_are_those_of_the_standards():
+    assert ListSettings().sign_headers == SIGNED_FIELDS
+    assert ListSettings().oversign_headers == OVERSIGNED_FIELDS
+    assert not NEVER_SIGNED.intersection(SIGNED_FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("mode", "seals", "reports"),
+    [
+        ("sv", True, True),
+        ("s", True, False),
+        ("v", False, True),
+        ("none", False, False),
+    ],
+)
+def test_a_mode_says_what_is_done(mode, seals, reports):
+    assert (Mode(mode).seals, Mode(mode).reports) == (seals, reports)
 
 
 YES = ("yes", "true", "on", "1", "y", "t", "enabled")
@@ -180,30 +272,19 @@ def test_every_setting_has_a_good_value_here_and_help_in_sentences(setting):
     assert setting.help.endswith(".")
 
 
-MISSING = (
-    (BASE, ("selector", "key_file")),
-    ({"authserv_id": "mx"}, ("domain", "selector", "key_file")),
-    ({**BASE, "selector": "arc", "key_file": "/etc/arc.pem"}, ()),
-    ({**BASE, "key_file": "/etc/arc.pem"}, ("selector",)),
-)
-
-
-@pytest.mark.parametrize(("values", "names"), MISSING)
-def test_what_is_missing_for_sealing_is_named(values, names):
-    assert parse_settings(values).missing_for_sealing == names
-
-
 def test_the_settings_say_whom_to_trust():
-    settings = parse_settings({**BASE, "trusted_authserv_ids": "mx1 mx2"})
+    settings = SiteSettings(
+        authserv_id="lists.example", trusted_authserv_ids=("mx1", "mx2")
+    )
 
     assert settings.trust == Trust("lists.example", frozenset({"mx1", "mx2"}))
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=20)))
-def test_any_text_is_a_setting_or_an_error_with_a_name(values):
+@given(st.sampled_from(SETTINGS), st.text(max_size=40))
+def test_any_text_is_a_value_that_can_be_shown_or_an_error(setting, text):
     try:
-        settings = parse_settings(values)
+        value = setting.parse(text)
     except SettingError:
         return
 
-    assert settings.authserv_id
+    assert setting.parse(setting.kind.show(value)) == value

@@ -85,6 +85,7 @@ class Sealing:
     oversigned_fields: Sequence[str] = OVERSIGNED_FIELDS
     header_form: Canonicalization = "relaxed"
     body_form: Canonicalization = "relaxed"
+    expires_at: int | None = None  # x=, seconds since 1970
 
 
 def seal(
@@ -167,12 +168,13 @@ def _message_signature(
 ) -> Field:
     digest = body_hashes(message).digest(sealing.body_form).digest
     forms = f"{sealing.header_form}/{sealing.body_form}"
+    expiry = "" if sealing.expires_at is None else f" x={sealing.expires_at};"
     names = _names_to_sign(message, sealing)
     unsigned = make_field(
         b"ARC-Message-Signature",
         (
             f" i={instance}; a={identity.key.algorithm}; c={forms};\r\n"
-            f" d={identity.domain}; s={identity.selector}; t={sealing.now};\r\n"
+            f" d={identity.domain}; s={identity.selector}; t={sealing.now};{expiry}\r\n"
             f" h={_folded_names(names)};\r\n"
             f" bh={base64.b64encode(digest).decode()};\r\n b="
         ).encode(),

@@ -23,12 +23,13 @@ from mailman_arc.plugin.reception import (
     conceal_author,
     judge,
     remove_forgeries,
+    remove_verdict,
     take_voucher,
     write_verdict,
 )
 from mailman_arc.plugin.seams import degrade, undisturbed
 from mailman_arc.plugin.wiring import Services
-from mailman_arc.policy.arrival import Arrival, format_arrival
+from mailman_arc.policy.arrival import Arrival, format_arrival, parse_arrival
 from mailman_arc.policy.inbound import names_to_look_up
 from mailman_arc.policy.outbound import Unsealed
 from mailman_arc.policy.trust import Trust
@@ -65,18 +66,22 @@ class Authenticate:
                 else:
                     msgdata[ARRIVAL_KEY] = format_arrival(arrival)
         with degrade("handler"):
-            _leave_no_falsehood(mlist, msg, msgdata)
+            _tidy(mlist, msg, msgdata)
 
 
-def _leave_no_falsehood(
-    mlist: Any, msg: Message, msgdata: MutableMapping[str, Any]
-) -> None:
-    """Remove results that are forged or that nobody is to see."""
+def _tidy(mlist: Any, msg: Message, msgdata: MutableMapping[str, Any]) -> None:
+    """Remove results that are forged, or that this list does not want shown."""
+    services = wiring.services()
     if mlist.anonymous_list:
         conceal_author(msg)
-    services = wiring.services()
-    if services is not None and ARRIVAL_KEY not in msgdata:
+    if services is None:
+        return
+    if ARRIVAL_KEY not in msgdata:
         remove_forgeries(msg, services.settings.trust)
+        return
+    settings = services.for_list(mlist).settings
+    if settings.shadow or not settings.mode.reports:
+        remove_verdict(msg, parse_arrival(msgdata[ARRIVAL_KEY]))
 
 
 def _arrival(
