@@ -1,0 +1,152 @@
+"""What in mailman.cfg and arc.cfg helps or keeps the plugin from its work.
+
+A list, so that the log at the start, `mailman arc status` and `mailman arc check`
+say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from lazr.config import as_boolean
+from mailman.config import config
+
+from mailman_arc.adapters.keyfiles import KeyFileError
+from mailman_arc.mailauth.crypto import SigningKey
+from mailman_arc.plugin.wiring import Services
+from mailman_arc.policy.configuration import Identity
+
+
+DELIVERY = "mailman_arc.plugin.delivery.deliver"
+DOOR = "mailman_arc.plugin.door.ArcLMTPRunner"
+INCOMING = "mailman_arc.plugin.incoming.ArcIncomingRunner"
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found; the text of a problem has the way out in it.
+
+    `section` and `name` are its place in mailman.cfg, if it has one there.
+    """
+
+    severity: Severity
+    text: str
+    section: str = ""
+    name: str = ""
+
+
+def find_in_mailman_cfg() -> Iterator[Finding]:
+    """What keeps Mailman from calling us."""
+    if as_boolean(config.ARC.enabled):
+        yield Finding(
+            Severity.ERROR,
+            "Mailman's own ARC is enabled too ([ARC] enabled: yes); posts would be "
+            "sealed twice, so it is left out; set it to 'no'",
+            "ARC",
+            "enabled",
+        )
+    if config.mta.outgoing != DELIVERY:
+        yield Finding(
+            Severity.ERROR,
+            f"posts are not sealed: mailman.cfg needs 'outgoing: {DELIVERY}' in [mta]",
+            "mta",
+            "outgoing",
+        )
+
+
+def find_where_posts_are_judged() -> Finding:
+    """Where in Mailman posts are judged, and what is lost by it."""
+    has_door = _runner_class("lmtp") == DOOR
+    has_incoming = _runner_class("in") == INCOMING
+    if has_door and has_incoming:
+        return Finding(
+            Severity.GOOD,
+            "posts are judged on arrival by LMTP, from their original octets, and "
+            "those that come in otherwise by the incoming runner",
+        )
+    if has_door:
+        return Finding(
+            Severity.GOOD,
+            "posts are judged on arrival by LMTP, from their original octets, and "
+            "those that come in otherwise late, in the pipeline",
+        )
+    if has_incoming:
+        return Finding(
+            Severity.WARNING,
+            "posts are judged by the incoming runner, not from their original "
+            "octets, so that some good signatures count as broken, and "
+            f"trusted_authserv_ids is ignored: mailman.cfg has no 'class: {DOOR}' in "
+            "[runner.lmtp]",
+            "runner.lmtp",
+            "class",
+        )
+    return Finding(
+        Severity.WARNING,
+        "posts are judged late, in the pipeline and not from their original "
+        "octets, no moderator sees the verdict, none waits for the DNS, and "
+        f"trusted_authserv_ids is ignored: mailman.cfg has neither 'class: {DOOR}' "
+        f"in [runner.lmtp] nor 'class: {INCOMING}' in [runner.in]",
+        "runner.lmtp",
+        "class",
+    )
+
+
+def find_about_identities(services: Services) -> Iterator[Finding]:
+    """Who seals, and with keys of what kind."""
+    missing = ", ".join(services.configuration.missing_for_sealing)
+    if missing:
+        text = f"posts are not sealed: arc.cfg has no {missing}"
+        yield Finding(Severity.ERROR, text)
+    for identity in services.configuration.identities.values():
+        yield from _find_about_identity(services, identity)
+
+
+def find_all(services: Services) -> list[Finding]:
+    """All there is to say when the settings can be used."""
+    return [
+        *find_in_mailman_cfg(),
+        find_where_posts_are_judged(),
+        *find_about_identities(services),
+    ]
+
+
+def _find_about_identity(services: Services, identity: Identity) -> Iterator[Finding]:
+    try:
+        key = services.keys.get(identity.key_file)
+    except KeyFileError as error:
+        yield Finding(
+            Severity.ERROR,
+            f"posts are not sealed: selector {identity.selector!r}: {error}",
+        )
+        return
+    yield Finding(
+        Severity.GOOD,
+        f"sealing as {identity.domain} with selector {identity.selector} "
+        f"({show_key(key)})",
+    )
+    if key.key_type == "ed25519":
+        yield Finding(
+            Severity.WARNING,
+            "the key is Ed25519, which most receivers of ARC cannot verify: they "
+            "take the whole chain for broken; an RSA key of 2048 bits is better",
+        )
+
+
+def show_key(key: SigningKey) -> str:
+    """What kind of key it is, in few words."""
+    return f"{key.algorithm}, {key.bits} bits"
+
+
+def _runner_class(name: str) -> Any:
+    return getattr(getattr(config, f"runner.{name}", None), "class", None)
