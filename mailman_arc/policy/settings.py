@@ -93,7 +93,9 @@ class SiteSettings:
     domain: str = ""
     selector: str = ""
     key_file: str = ""
+    key_directory: str = ""
     require_safe_keys: bool = True
+    check_pubkey: bool = True
     nameservers: tuple[str, ...] = ()
     nameserver_port: int = 53
     dns_timeout: float = 3.0
@@ -102,6 +104,7 @@ class SiteSettings:
     test_keys: str = ""
     authorized_xforward_hosts: tuple[Network, ...] = LOOPBACK
     temperror_hold: int = 1800
+    database_url: str = ""
 
     @property
     def trust(self) -> Trust:
@@ -215,7 +218,12 @@ SETTINGS = (
         "The domain that seals: d= of seals and signatures.",
         aliases=("signer_domain",),
     ),
-    Setting("selector", values.DOMAIN, "The name of the key below _domainkey: s=."),
+    Setting(
+        "selector",
+        values.DOMAIN,
+        "The name of the key below _domainkey: s=. Without selector and key_file, "
+        "the keys are those of `mailman arc keys`.",
+    ),
     Setting(
         "key_file",
         values.TEXT,
@@ -223,9 +231,20 @@ SETTINGS = (
         aliases=("privkey", "private_key_path"),
     ),
     Setting(
+        "key_directory",
+        values.TEXT,
+        "Where `mailman arc keys` keeps keys, in a directory for each domain; "
+        "default: arc/keys in Mailman's data directory.",
+    ),
+    Setting(
         "require_safe_keys",
         values.BOOLEAN,
         "Refuse a key file that other users of the machine can read or change.",
+    ),
+    Setting(
+        "check_pubkey",
+        values.BOOLEAN,
+        "Seal only with a key that the DNS shows.",
     ),
     Setting(
         "mode",
@@ -310,6 +329,13 @@ SETTINGS = (
         "How long all look-ups of one post may take together, seconds.",
     ),
     Setting("dns_cache_size", values.POSITIVE, "How many DNS answers to remember."),
+    Setting(
+        "database_url",
+        values.DATABASE_URL,
+        "Where lists have settings of their own: a URL (SQLite, PostgreSQL, MariaDB), "
+        "or mailman for Mailman's own database unless that is SQLite; default: the "
+        "file arc.db in Mailman's data directory.",
+    ),
     Setting(
         "test_keys",
         values.TEXT,

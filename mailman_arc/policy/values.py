@@ -24,11 +24,16 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_SECONDS = 60
 MAX_DURATION = 366 * 86400  # seconds
 
+MAILMANS_DATABASE = "mailman"  # instead of a URL
+
 _YES = frozenset(("yes", "true", "on", "1", "y", "t", "enabled"))
 _NO = frozenset(("no", "false", "off", "0", "n", "f", "disabled"))
 _MAX_DIGITS = 9
 _DURATION = re.compile(r"(\d{1,9}) *(s|m|min|h|d)?")
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DATABASE_URL = re.compile(
+    r"(sqlite:////|(postgresql|mysql|mariadb)(\+[a-z0-9]+)?://[^/]*/)\S.*"
+)
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 §3.6.8
 _FORMS: dict[str, Canonicalization] = {"simple": "simple", "relaxed": "relaxed"}
 
@@ -91,6 +96,19 @@ def _domain(text: str) -> str:
 def _authserv_id(text: str) -> str:
     if not text.isprintable() or any(each in ' ();"' for each in text):
         raise ValueError(f"{text!r} is not an authserv-id; it is one word")
+    return text
+
+
+def _database_url(text: str) -> str:
+    if text.lower() in ("", MAILMANS_DATABASE):
+        return text.lower()
+    if not text.isprintable() or not _DATABASE_URL.fullmatch(text):
+        # The text may hold a password, so it is not shown.
+        raise ValueError(
+            f"is neither {MAILMANS_DATABASE!r} nor a URL such as "
+            "postgresql+psycopg2://user:password@host/name or "
+            "sqlite:////path/to/arc.db"
+        )
     return text
 
 
@@ -170,6 +188,7 @@ WORDS = Kind(_words, _show_words)
 BOOLEAN = Kind(parse_boolean, _show_boolean, ("yes", "no"))
 DOMAIN = Kind(_domain)
 AUTHSERV_ID = Kind(_authserv_id)
+DATABASE_URL = Kind(_database_url)
 POSITIVE = Kind(_positive)
 PORT = Kind(_port)
 SECONDS = Kind(_seconds, "{:g}".format)

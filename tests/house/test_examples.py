@@ -17,7 +17,9 @@ TEXT = (EXAMPLES / "arc.cfg").read_text(encoding="utf-8")
 UNCOMMENTED = re.sub(r"^#(?=[a-z_]+:|\[|  \S)", "", TEXT, flags=re.MULTILINE)
 OF_THE_SITE = TEXT.partition("\n#[")[0]
 IN_USE = {"authserv_id", "domain", "selector", "key_file"}
-WITHOUT_DEFAULT = {"trusted_authserv_ids", "nameservers", "test_keys", "identity"}
+WITHOUT_DEFAULT = {
+    "trusted_authserv_ids", "nameservers", "test_keys", "identity", "database_url",
+}  # fmt: skip
 
 
 def test_only_what_a_site_must_decide_is_in_use() -> None:

@@ -50,6 +50,17 @@ GOOD = (
     ("dns_deadline", " 60 ", 60.0),
     ("dns_cache_size", "1", 1),
     ("test_keys", "/etc/test.zone", "/etc/test.zone"),
+    ("database_url", "", ""),
+    ("database_url", "Mailman", "mailman"),
+    ("database_url", "sqlite:////srv/a b/arc.db", "sqlite:////srv/a b/arc.db"),
+    ("database_url", "postgresql://u:p@h/name", "postgresql://u:p@h/name"),
+    (
+        "database_url",
+        "postgresql://u@/n?host=/run/pg",
+        "postgresql://u@/n?host=/run/pg",
+    ),
+    ("database_url", "mysql+pymysql://u@h:1/n?a=b", "mysql+pymysql://u@h:1/n?a=b"),
+    ("database_url", "mariadb+mysqldb:///n", "mariadb+mysqldb:///n"),
     ("authorized_xforward_hosts", "", ()),
     (
         "authorized_xforward_hosts",
@@ -128,6 +139,17 @@ BAD = (
     ("dns_deadline", "long", "is not a number of seconds"),
     ("dns_cache_size", "1.5", "is not a whole number above zero"),
     ("dns_cache_size", "", "is not a whole number above zero"),
+    (
+        "database_url",
+        "yes",
+        "is neither 'mailman' nor a URL such as postgresql+psycopg",
+    ),
+    ("database_url", "sqlite://", "nor a URL such as"),
+    ("database_url", "sqlite:///arc.db", "or sqlite:////path/to/arc.db"),
+    ("database_url", "sqlite:////", "nor a URL such as"),
+    ("database_url", "sqlite:////a\x00b", "nor a URL such as"),
+    ("database_url", "postgresql://host", "nor a URL such as"),
+    ("database_url", "oracle://u:secret@h/n", "nor a URL such as"),
     ("authorized_xforward_hosts", "mx.example", "give addresses or networks"),
     ("authorized_xforward_hosts", "192.0.2.1/24", "has host bits set"),
     ("temperror_hold", "25h", "a post may wait for 24h at most"),
@@ -165,6 +187,13 @@ def test_a_bad_value_is_refused_with_name_and_reason(name, text, problem):
     assert caught.value.name == name
     assert problem in caught.value.problem
     assert str(caught.value) == f"{name}: {caught.value.problem}"
+
+
+def test_what_may_hold_a_password_is_not_shown():
+    with pytest.raises(SettingError) as caught:
+        find_setting("database_url").parse("postgres://user:secret@host/name")
+
+    assert "secret" not in str(caught.value)
 
 
 def test_a_number_too_long_to_read_is_refused_in_our_words():

@@ -1,0 +1,1 @@
+"""The database: settings that lists have of their own."""
