@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import configparser
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 from mailman.config.config import expand_path
 
+from mailman_arc.policy.checking import find_problems, given_name
 from mailman_arc.policy.configuration import (
     SITE,
     Configuration,
     SectionError,
     parse_configuration,
 )
+
+
+_WITHOUT_SITE = f"{{}}: the section [{SITE}] is missing"
 
 
 class ConfigurationError(Exception):
@@ -55,21 +60,69 @@ def parse_text(text: str, path: str) -> Configuration:
 
     Raises `ConfigurationError`.
     """
-    parser = configparser.ConfigParser(interpolation=None, default_section="")
+    parser = _parser()
     try:
         parser.read_string(text, path)
     except configparser.Error as error:
         raise ConfigurationError(f"{path}: {error}".replace("\n", " ")) from error
     if SITE not in parser:
-        raise ConfigurationError(f"{path}: the section [{SITE}] is missing")
+        raise ConfigurationError(_WITHOUT_SITE.format(path))
     try:
-        return parse_configuration({name: parser[name] for name in parser.sections()})
+        return parse_configuration(_sections(parser))
     except SectionError as error:
-        line = _line_of(text, error.section, error.name)
-        raise ConfigurationError(f"{path}:{line}: {error}") from error
+        raise ConfigurationError(_placed(error, parser, text, path)) from error
 
 
-def _line_of(text: str, section: str, name: str) -> int:
+def problems_of(text: str, path: str) -> list[str]:
+    """All that is wrong in the text of `arc.cfg`, each with file and line."""
+    parser = _parser()
+    try:
+        parser.read_string(text, path)
+    except configparser.MissingSectionHeaderError as error:
+        return [f"{path}:{error.lineno}: a setting before the first section"]
+    except configparser.ParsingError as error:
+        problems = [
+            f"{path}:{line}: {shown}: neither a section nor a setting"
+            for line, shown in error.errors
+        ]
+    except (
+        configparser.DuplicateOptionError,
+        configparser.DuplicateSectionError,
+    ) as error:
+        return [f"{path}:{error.lineno}: {_what(error)} is there twice"]
+    else:
+        problems = []
+    if SITE not in parser:
+        return [*problems, _WITHOUT_SITE.format(path)]
+    found = find_problems(_sections(parser))
+    return [*problems, *(_placed(each, parser, text, path) for each in found)]
+
+
+def _parser() -> configparser.ConfigParser:
+    return configparser.ConfigParser(interpolation=None, default_section="")
+
+
+def _sections(parser: configparser.ConfigParser) -> dict[str, Mapping[str, str]]:
+    return {name: parser[name] for name in parser.sections()}
+
+
+def _what(
+    error: configparser.DuplicateOptionError | configparser.DuplicateSectionError,
+) -> str:
+    if isinstance(error, configparser.DuplicateOptionError):
+        return f"{error.option} in [{error.section}]"
+    return f"the section [{error.section}]"
+
+
+def _placed(
+    error: SectionError, parser: configparser.ConfigParser, text: str, path: str
+) -> str:
+    texts = _sections(parser).get(error.section, {})
+    line = line_of(text, error.section, given_name(texts, error.name))
+    return f"{path}:{line}: {error}"
+
+
+def line_of(text: str, section: str, name: str) -> int:
     """The number of the line where the setting is, else of its section, else 1."""
     begin = 1
     inside = False

@@ -9,6 +9,7 @@ from mailman_arc.plugin.siteconfig import (
     ConfigurationError,
     configuration_path,
     parse_text,
+    problems_of,
     read_configuration,
 )
 from mailman_arc.policy.configuration import Configuration
@@ -100,7 +101,8 @@ ERRORS = {
     ),
     "an identity without a key": (
         GOOD + "[identity.press]\ndomain: example.org\nselector: s\n",
-        "/etc/arc.cfg:3: key_file: has no value; an identity cannot do without",
+        "/etc/arc.cfg:3: key_file: has no value; give selector and key_file, or neither, for keys of "
+        "`mailman arc keys`",
     ),
     "no section": ("", "/etc/arc.cfg: the section [arc] is missing"),
 }
@@ -194,3 +196,38 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path):
 
     with pytest.raises(ConfigurationError, match=f"{path}: cannot be read: 'utf-8'"):
         read(str(path))
+
+
+ALL = {
+    "nothing": (GOOD, []),
+    "several settings": (
+        "[arc]\ndomain: ?\n\nmode: x\n[domain.a.example]\narc_mode: y\n",
+        ["2: domain: ", "4: mode: ", "6: arc_mode: "],
+    ),
+    "the same twice": (GOOD + "mode: v\nmode: s\n", ["4: mode in [arc] is there "]),
+    "a section twice": (GOOD + "[arc]\n", ["3: the section [arc] is there twice"]),
+    "no section": ("mode: v\n" + GOOD, ["1: a setting before the first section"]),
+    "lines that are none, and a bad value": (
+        GOOD + "nothing\nmode: x\n",
+        ["3: 'nothing\\n': neither ", "4: mode: "],
+    ),
+    "another section": ("[other]\na: b\n", [" the section [arc] is missing"]),
+}
+
+
+@pytest.mark.parametrize(("text", "starts"), ALL.values(), ids=ALL)
+def test_all_problems_are_named_with_their_lines(text, starts):
+    found = problems_of(text, "arc.cfg")
+
+    assert len(found) == len(starts)
+    for problem, start in zip(found, starts, strict=True):
+        assert problem.startswith(f"arc.cfg:{start}")
+
+
+@given(st.text("[arc]\n:=domain.xmode# ?", max_size=60))
+def test_any_text_has_problems_or_can_be_read(text):
+    if problems_of(text, "arc.cfg"):
+        with pytest.raises(ConfigurationError):
+            parse_text(text, "arc.cfg")
+    else:
+        parse_text(text, "arc.cfg")
