@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mailman.interfaces.plugin import IPlugin
 from zope.interface import implementer
 
@@ -14,7 +16,17 @@ class ArcPlugin:
     """See `IPlugin`."""
 
     name = ""  # the section's, set by Mailman
-    resource = None  # no REST yet
+
+    @property
+    def resource(self) -> Any:
+        """The root of our REST API; None while the plugin is not in use."""
+        if not wiring.is_active():
+            return None
+        with degrade("REST"):
+            # Only the processes that answer requests need falcon.
+            from mailman_arc.plugin.rest.root import Root  # noqa: PLC0415
+
+            return Root()
 
     def pre_hook(self) -> None:
         """See `IPlugin`."""

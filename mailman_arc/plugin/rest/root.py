@@ -1,0 +1,77 @@
+"""The way to each resource.
+
+Nothing is looked up on the way: what goes wrong there, Mailman would not log.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import falcon
+from mailman.rest.helpers import child
+
+from mailman_arc.plugin import wiring
+from mailman_arc.plugin.rest.answers import Body, answering, link, refuse_parameters
+from mailman_arc.plugin.rest.listconfig import ListConfig
+from mailman_arc.plugin.rest.lists import AList, AllLists
+from mailman_arc.plugin.rest.site import AllIdentities, AllSettings, AnIdentity
+
+
+# Without segments that are left over; None is 404.
+Found = tuple[Any, list[str]] | None
+
+
+class Root:
+    """`/`."""
+
+    @answering
+    def on_get(self, request: falcon.Request) -> Body:
+        """Who answers here."""
+        refuse_parameters(request)
+        return {
+            "name": wiring.section(),
+            "version": _version(),
+            "identities_link": link("identities"),
+            "lists_link": link("lists"),
+            "settings_link": link("settings"),
+            "self_link": link(),
+        }
+
+    @child()
+    def lists(self, context: object, segments: list[str]) -> Found:
+        """`/lists[/<list>[/config[/<attribute>]]]`."""
+        match segments:
+            case []:
+                return AllLists(), []
+            case [spec]:
+                return AList(spec), []
+            case [spec, "config"]:
+                return ListConfig(spec), []
+            case [spec, "config", attribute]:
+                return ListConfig(spec, attribute), []
+            case _:
+                return None
+
+    @child()
+    def settings(self, context: object, segments: list[str]) -> Found:
+        """`/settings`."""
+        return None if segments else (AllSettings(), [])
+
+    @child()
+    def identities(self, context: object, segments: list[str]) -> Found:
+        """`/identities[/<name>]`."""
+        match segments:
+            case []:
+                return AllIdentities(), []
+            case [name]:
+                return AnIdentity(name), []
+            case _:
+                return None
+
+
+def _version() -> str:
+    try:
+        return version("mailman-arc")
+    except PackageNotFoundError:
+        return "unknown"  # run from its sources
