@@ -37,4 +37,8 @@ class ArcPlugin:
         with degrade("start"):
             startup.place_handler()
         with degrade("start"):
+            startup.follow_deletions()
+        with degrade("start"):
+            startup.open_database()
+        with degrade("start"):
             startup.report_configuration()

@@ -125,7 +125,8 @@ def _find_means(mlist: Any, arrival: Arrival | Unsealed) -> _Means | Unsealed:
     services = wiring.services()
     if services is None:
         return Unsealed.SETTINGS
-    settings = services.for_list(mlist).settings
+    configuration = services.for_list(mlist)
+    settings = configuration.settings
     if not settings.mode.seals:
         return Unsealed.OFF
     is_anonymous = mlist.anonymous_list
@@ -133,7 +134,7 @@ def _find_means(mlist: Any, arrival: Arrival | Unsealed) -> _Means | Unsealed:
         return Unsealed.ANONYMOUS
     if isinstance(arrival, Unsealed):
         return arrival
-    identity = services.sealing_identity(mlist)
+    identity = services.sealing_identity(mlist, configuration)
     if identity is None:
         return Unsealed.NO_KEY
     return _Means(anonymised(arrival) if is_anonymous else arrival, identity, settings)

@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 
 from mailman.config import config
+from mailman.interfaces.listmanager import ListDeletedEvent
+from zope.event import subscribers
 
+from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.findings import Severity, find_all, find_in_mailman_cfg
+from mailman_arc.plugin.seams import degrade
 
 
 HANDLER = "arc-authenticate"
@@ -54,8 +58,48 @@ def report_configuration() -> None:
 
     Every process loads the plugin; only the one that starts the others speaks.
     """
-    if Path(sys.argv[0]).name != "master":
+    if not _starts_others():
         return
     services = wiring.services()
     for each in find_in_mailman_cfg() if services is None else find_all(services):
         _log.log(_LEVELS[each.severity], "%s", each.text)
+
+
+def open_database() -> None:
+    """Bring our tables up to date before the processes start that need them.
+
+    A process that finds them otherwise does the same when it first needs them.
+    """
+    services = wiring.services() if _starts_others() else None
+    if services is None:
+        return
+    database = services.storage.database
+    try:
+        database.open()
+    except StoreError as error:
+        _log.error("lists have no settings of their own: %s", error)
+    database.close()
+
+
+def follow_deletions() -> None:
+    """Have forgotten what a list had when Mailman deletes the list."""
+    if _forget_list not in subscribers:
+        subscribers.append(_forget_list)
+
+
+def _forget_list(event: object) -> None:
+    if not isinstance(event, ListDeletedEvent):
+        return
+    with degrade("deleted list"):
+        services = wiring.services()
+        if services is None:
+            return
+        list_id = event.fqdn_listname.replace("@", ".")
+        try:
+            services.storage.list_settings.forget(list_id)
+        except StoreError as error:
+            _log.error("%s: what the list had is still there: %s", list_id, error)
+
+
+def _starts_others() -> bool:
+    return Path(sys.argv[0]).name == "master"

@@ -20,6 +20,7 @@ from mailman_arc.adapters.keyring import KeyRing
 from mailman_arc.adapters.resolver import Resolver, ResolverOptions
 from mailman_arc.adapters.secretfile import SecretFileError, read_or_make_secret
 from mailman_arc.adapters.stamps import FileStamp, stamp_of
+from mailman_arc.adapters.store.listsettings import ListSettingsStore
 from mailman_arc.adapters.zonefile import ZoneFileError, read_zone_file
 from mailman_arc.mailauth.arc.seal import SealingIdentity
 from mailman_arc.plugin.siteconfig import (
@@ -27,6 +28,7 @@ from mailman_arc.plugin.siteconfig import (
     configuration_path,
     read_configuration,
 )
+from mailman_arc.plugin.storage import Storage
 from mailman_arc.policy.configuration import Configuration, Identity, ListConfiguration
 from mailman_arc.policy.settings import SiteSettings
 
@@ -75,12 +77,28 @@ class Services:
         return KeyRing(require_safe=self.settings.require_safe_keys)
 
     def for_list(self, mlist: Any) -> ListConfiguration:
-        """What holds for a mailing list."""
-        return self.configuration.for_list(str(mlist.mail_host))
+        """What holds for a mailing list at this moment.
 
-    def sealing_identity(self, mlist: Any) -> SealingIdentity | None:
+        Not for use in a step that is done `undisturbed`.
+        """
+        own = self.storage.values_for_post(str(mlist.list_id))
+        return self.configuration.for_list(str(mlist.mail_host), own)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The database."""
+        return Storage(self.settings.database_url, self.data_dir)
+
+    @property
+    def list_settings(self) -> ListSettingsStore:
+        """What lists have of their own, to be read and changed."""
+        return self.storage.list_settings
+
+    def sealing_identity(
+        self, mlist: Any, configuration: ListConfiguration | None = None
+    ) -> SealingIdentity | None:
         """Who seals for a list, with the key, or None when there is no usable one."""
-        identity = self.for_list(mlist).identity
+        identity = (configuration or self.for_list(mlist)).identity
         if identity is not None:
             return self.with_key(identity)
         missing = ", ".join(self.configuration.missing_for_sealing)
