@@ -46,6 +46,40 @@ CLAUSES: Mapping[Reason, str] = {
     Reason.SIGNS_SEAL: "a message signature signs a seal, which is forbidden",
 }
 
+# Where the rule is.
+SOURCES: Mapping[Reason, str] = {
+    Reason.SYNTAX: "RFC 6376 §3.2",
+    Reason.VERSION: "RFC 6376 §3.5",
+    Reason.MISSING_TAG: "RFC 6376 §6.1.1",
+    Reason.UNKNOWN_ALGORITHM: "RFC 6376 §3.3",
+    Reason.SHA1: "RFC 8301 §3.1",
+    Reason.DOMAIN: "RFC 6376 §3.5",
+    Reason.FROM_NOT_SIGNED: "RFC 6376 §5.4",
+    Reason.EXPIRED: "RFC 6376 §3.5",
+    Reason.QUERY_METHOD: "RFC 6376 §3.5",
+    Reason.KEY_UNAVAILABLE: "RFC 6376 §6.1.2",
+    Reason.NO_KEY: "RFC 6376 §6.1.2",
+    Reason.KEY_SYNTAX: "RFC 6376 §6.1.2",
+    Reason.KEY_REVOKED: "RFC 6376 §3.6.1",
+    Reason.KEY_TYPE: "RFC 6376 §3.6.1",
+    Reason.KEY_HASH: "RFC 6376 §3.6.1",
+    Reason.KEY_SERVICE: "RFC 6376 §3.6.1",
+    Reason.KEY_TOO_SHORT: "RFC 8301 §3.2",
+    Reason.KEY_TOO_LONG: "RFC 8301 §3.2",
+    Reason.KEY_STRICT: "RFC 6376 §3.6.1",
+    Reason.BODY_HASH: "RFC 6376 §6.1.3",
+    Reason.SIGNATURE: "RFC 6376 §6.1.3",
+    Reason.BODY_LENGTH: "RFC 6376 §8.2",
+    Reason.HEADER_TOO_LONG: "our own limit",
+    Reason.INSTANCE: "RFC 8617 §4.2.1",
+    Reason.DUPLICATE: "RFC 8617 §5.2",
+    Reason.GAP: "RFC 8617 §5.2",
+    Reason.CHAIN_STATUS: "RFC 8617 §5.2",
+    Reason.ALREADY_FAILED: "RFC 8617 §5.2",
+    Reason.SEAL_SIGNS_HEADERS: "RFC 8617 §4.1.3",
+    Reason.SIGNS_SEAL: "RFC 8617 §4.1.2",
+}
+
 _DMARC_CLAUSES: Mapping[DmarcReason, str] = {
     DmarcReason.NO_AUTHOR: "the From field names no author",
     DmarcReason.SEVERAL_FROM: "there are several From fields",

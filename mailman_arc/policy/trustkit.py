@@ -31,9 +31,10 @@ def show_trust_kit(domains: Sequence[str]) -> str:
     """A text to be sent to members' administrators as it is."""
     names = " and ".join(domains)
     pieces = [
-        f"Mail of our mailing lists is sealed (ARC, RFC 8617) by {names}. If you trust\n"
-        "this seal, members of yours get posts whose DKIM signature the list had to\n"
-        "break, for instance with a footer, although DMARC would have them refused."
+        f"Mail of our mailing lists is sealed (ARC, RFC 8617) by {names}.\n"
+        "If you trust this seal, members of yours get posts whose DKIM signature the\n"
+        "list had to break, for instance with a footer, although DMARC would have\n"
+        "them refused."
     ]
     for recipe in trust_kit(domains):
         lines = [f"{recipe.product}: {recipe.where}", ""]
@@ -98,8 +99,8 @@ _RECIPES: tuple[tuple[str, str, Callable[[Sequence[str]], str], str], ...] = (
         "OpenDMARC",
         "in opendmarc.conf",
         _opendmarc,
-        "It counts only if every sealer in the chain is listed, and if OpenARC in front\n"
-        "writes the chain down (FinalReceiver yes).",
+        "It counts only if every sealer in the chain is listed, and if OpenARC in\n"
+        "front writes the chain down (FinalReceiver yes).",
     ),
     (
         "MDaemon",

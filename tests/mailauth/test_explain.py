@@ -12,6 +12,7 @@ from mailman_arc.mailauth.dkim import DkimVerdict
 from mailman_arc.mailauth.dmarc import DmarcReason, Identifier, evaluate_dmarc
 from mailman_arc.mailauth.explain import (
     CLAUSES,
+    SOURCES,
     explain_chain,
     explain_dkim,
     explain_dmarc,
@@ -40,6 +41,13 @@ AUTHOR = find_author(read_message(POST))
 
 def test_every_reason_has_a_clause():
     assert set(CLAUSES) == set(Reason)
+
+
+def test_every_reason_has_a_source():
+    assert set(SOURCES) == set(Reason)
+    for reason, source in SOURCES.items():
+        is_ours = reason is Reason.HEADER_TOO_LONG
+        assert is_ours or re.fullmatch(r"RFC \d{4} §[\d.]+", source), reason
 
 
 def test_a_clause_completes_a_sentence():
