@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +21,7 @@ from mailman_arc.policy.settings import SETTINGS, Scope
 from tests.plugin.conftest import set_state
 
 
+README = Path(__file__).parents[2] / "README.md"
 OF_LISTS = [each.name for each in SETTINGS if each.scope is Scope.LIST]
 PRESS = {"domain": "press.example", "selector": "p", "key_file": "/secret/p.pem"}
 SECTIONS = {
@@ -649,3 +652,23 @@ def test_a_bug_is_logged_and_goes_no_further(error, rest, log, monkeypatch):
         "ERROR REST GET '/3.1/plugins/arc/lists': unexpected error, going on without it"
     )
     assert log.records[0].exc_info
+
+
+def tree() -> list[tuple[str, str]]:
+    """The verbs and paths that the README names."""
+    [block] = re.findall(
+        r"^```\n(GET .*?)^```", README.read_text(), re.MULTILINE | re.DOTALL
+    )
+    lines = re.findall(r"^((?:[A-Z]+ )+) *(/\S*)", block, re.MULTILINE)
+    return [(verb, path) for verbs, path in lines for verb in verbs.split()]
+
+
+@pytest.mark.parametrize(("verb", "path"), tree())
+def test_the_readme_names_what_is_there(verb, path, rest):
+    path = path.replace("LIST", "news@press.example")
+    name = "mode" if "config" in path else "press"
+    body = {"PATCH": {}, "PUT": {}}.get(verb)
+
+    result = rest(verb, path.replace("NAME", name).strip("/"), body=body)
+
+    assert result.status_code in (200, 204, 400)
