@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
+
+from mailman_arc.adapters.newfiles import create_file
 
 
 SECRET_OCTETS = 32
@@ -24,7 +25,8 @@ def read_or_make_secret(path: Path) -> bytes:
     """
     try:
         if not path.exists():
-            _make(path)
+            with suppress(FileExistsError):  # another process was quicker
+                create_file(path, secrets.token_bytes(SECRET_OCTETS))
         octets = path.read_bytes()
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
@@ -43,18 +45,3 @@ def read_or_make_secret(path: Path) -> bytes:
             f"remove the file, a new one is made"
         )
     return octets
-
-
-def _make(path: Path) -> None:
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(SECRET_OCTETS))
-            file.flush()
-            os.fsync(file.fileno())
-        # A link never replaces a file that another process made meanwhile.
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
