@@ -16,11 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PublicKey,
 )
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import (
+    RSAPrivateKey,
+    RSAPublicKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_der_public_key,
     load_pem_private_key,
@@ -32,11 +38,14 @@ from mailman_arc.mailauth.reasons import Reason
 
 KeyType = Literal["rsa", "ed25519"]
 
+_EXPONENT = 65537  # of new RSA keys; RFC 6376 §3.3.1
 _PADDING = PKCS1v15()
 _SHA256_DIGEST = Prehashed(SHA256())
 
 MIN_RSA_BITS = 1024  # RFC 8301 §3.2
 MAX_RSA_BITS = 8192  # RFC 8301 §3.2 asks for 4096 only; beyond this it costs too much
+MIN_NEW_RSA_BITS = 2048  # RFC 8301 §3.2
+MAX_NEW_RSA_BITS = 4096  # RFC 8301 §3.2; nobody has to verify longer ones
 MIN_EXPONENT = 3  # RFC 8017 §3.1; it is odd, too
 MAX_EXPONENT_BITS = 64  # RFC 6376 §8.13 warns of large ones
 ED25519_OCTETS = 32  # RFC 8463 §4.2
@@ -120,6 +129,25 @@ def parse_signing_key(pem: bytes) -> SigningKey:
             f"{MIN_RSA_BITS} to {MAX_RSA_BITS} are possible"
         )
     return SigningKey("rsa", key.key_size, key)
+
+
+def make_private_key(key_type: KeyType, bits: int = MIN_NEW_RSA_BITS) -> bytes:
+    """A new private key in PEM, PKCS#8, without a password.
+
+    `bits` are those of an RSA key.  Raises `ValueError` whose text is a clause
+    for an operator.
+    """
+    key: RSAPrivateKey | Ed25519PrivateKey
+    if key_type == "ed25519":
+        key = Ed25519PrivateKey.generate()
+    elif MIN_NEW_RSA_BITS <= bits <= MAX_NEW_RSA_BITS:
+        key = generate_private_key(_EXPONENT, bits)
+    else:
+        raise ValueError(
+            f"a new RSA key has {MIN_NEW_RSA_BITS} to {MAX_NEW_RSA_BITS} bits, "
+            f"not {bits}"
+        )
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def parse_verifying_key(key_type: KeyType, octets: bytes) -> VerifyingKey:

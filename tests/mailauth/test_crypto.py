@@ -13,7 +13,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from mailman_arc.mailauth.crypto import parse_signing_key, parse_verifying_key
+from mailman_arc.mailauth.crypto import (
+    make_private_key,
+    parse_signing_key,
+    parse_verifying_key,
+)
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.reasons import Reason
 from tests.support.keys import (
@@ -184,3 +188,20 @@ def test_a_private_key_that_is_too_short_is_refused_with_its_size():
     pem = rsa_private_pem(2**256 - 189, 2**256 - 357)  # the two largest primes
     with pytest.raises(MalformedField, match="has 512 bits, 1024 to 8192 are"):
         parse_signing_key(pem)
+
+
+@pytest.mark.parametrize(
+    ("key_type", "bits", "made"),
+    [("rsa", 2048, 2048), ("rsa", 4096, 4096), ("ed25519", 0, 256)],
+)
+def test_a_new_key_can_be_read_and_used(key_type, bits, made):
+    key = parse_signing_key(make_private_key(key_type, bits))
+
+    assert (key.key_type, key.bits) == (key_type, made)
+    assert key.verifying_key.verifies(key.sign(DIGEST), DIGEST)
+
+
+@pytest.mark.parametrize("bits", [0, 1024, 2047, 4097, 10**9])
+def test_no_key_is_made_that_is_too_weak_or_too_long(bits):
+    with pytest.raises(ValueError, match=f"2048 to 4096 bits, not {bits}"):
+        make_private_key("rsa", bits)

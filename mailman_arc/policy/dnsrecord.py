@@ -1,0 +1,69 @@
+"""What to publish in the DNS for a key, in the forms that name servers take."""
+
+from __future__ import annotations
+
+import base64
+import json
+from enum import StrEnum
+
+from mailman_arc.mailauth.crypto import VerifyingKey
+
+
+MAX_STRING = 255  # octets of one string of a TXT record, RFC 1035 §3.3
+
+
+class RecordForm(StrEnum):
+    """How the record is written."""
+
+    ZONE = "zone"  # a line of a zone file
+    BARE = "bare"  # the value alone, for the form of a DNS provider
+    JSON = "json"  # name, type, value and strings, for programs
+
+
+def record_value(
+    key: VerifyingKey,
+    *,
+    testing: bool = False,
+    no_subdomains: bool = False,
+    email_only: bool = False,
+) -> str:
+    """The text of the key record (RFC 6376 §3.6.1).
+
+    `testing` is t=y, `no_subdomains` t=s, `email_only` s=email.
+    """
+    flags = ":".join(
+        flag for flag, is_set in (("y", testing), ("s", no_subdomains)) if is_set
+    )
+    tags = ["v=DKIM1", f"k={key.key_type}"]
+    if email_only:
+        tags.append("s=email")
+    if flags:
+        tags.append(f"t={flags}")
+    tags.append(f"p={base64.b64encode(key.record_octets()).decode()}")
+    return "; ".join(tags)
+
+
+def show_record(name: str, value: str, form: RecordForm) -> str:
+    """Write the record of this name, which has no final dot."""
+    match form:
+        case RecordForm.BARE:
+            return value
+        case RecordForm.ZONE:
+            quoted = " ".join(f'"{piece}"' for piece in _strings(value))
+            return f"{name}. IN TXT ( {quoted} )"
+        case RecordForm.JSON:
+            return json.dumps(
+                {
+                    "name": name,
+                    "type": "TXT",
+                    "value": value,
+                    "strings": _strings(value),
+                }
+            )
+
+
+def _strings(value: str) -> list[str]:
+    # Tags and base64: nothing in it has to be escaped.
+    return [
+        value[start : start + MAX_STRING] for start in range(0, len(value), MAX_STRING)
+    ]
