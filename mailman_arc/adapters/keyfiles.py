@@ -32,7 +32,7 @@ def read_signing_key(path: str | Path, *, require_safe: bool = True) -> SigningK
     its group must not be able to change it, and others must have no access.
     Raises `KeyFileError`.
     """
-    pem = _read(str(path), require_safe)
+    pem = read_private(str(path), require_safe=require_safe)
     if not pem.strip():
         raise KeyFileError(f"key file {path} is empty: put a private key into it")
     try:
@@ -41,7 +41,8 @@ def read_signing_key(path: str | Path, *, require_safe: bool = True) -> SigningK
         raise KeyFileError(f"key file {path}: {error}{_advice(pem, path)}") from error
 
 
-def _read(path: str, require_safe: bool) -> bytes:
+def read_private(path: str, *, require_safe: bool = True) -> bytes:
+    """Read a file that only we should have written; raises `KeyFileError`."""
     try:
         descriptor = os.open(path, _OPEN_FLAGS)
         try:

@@ -6,6 +6,7 @@ say the same.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,10 +15,11 @@ from typing import Any
 from lazr.config import as_boolean
 from mailman.config import config
 
-from mailman_arc.adapters.keyfiles import KeyFileError
 from mailman_arc.mailauth.crypto import SigningKey
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.configuration import Identity
+from mailman_arc.policy.keychoice import ED25519_WARNING
+from mailman_arc.policy.outbound import Unsealed
 
 
 DELIVERY = "mailman_arc.plugin.delivery.deliver"
@@ -122,25 +124,21 @@ def find_all(services: Services) -> list[Finding]:
 
 
 def _find_about_identity(services: Services, identity: Identity) -> Iterator[Finding]:
-    try:
-        key = services.keys.get(identity.key_file)
-    except KeyFileError as error:
-        yield Finding(
-            Severity.ERROR,
-            f"posts are not sealed: selector {identity.selector!r}: {error}",
-        )
+    chosen = services.sealing_keys.choose(identity, int(time.time()))
+    for problem in chosen.errors:
+        yield Finding(Severity.ERROR, problem)
+    if isinstance(chosen.identity, Unsealed):
         return
+    key = chosen.identity.key
     yield Finding(
         Severity.GOOD,
-        f"sealing as {identity.domain} with selector {identity.selector} "
+        f"sealing as {identity.domain} with selector {chosen.identity.selector} "
         f"({show_key(key)})",
     )
+    for problem in chosen.warnings:
+        yield Finding(Severity.WARNING, problem)
     if key.key_type == "ed25519":
-        yield Finding(
-            Severity.WARNING,
-            "the key is Ed25519, which most receivers of ARC cannot verify: they "
-            "take the whole chain for broken; an RSA key of 2048 bits is better",
-        )
+        yield Finding(Severity.WARNING, ED25519_WARNING)
 
 
 def show_key(key: SigningKey) -> str:

@@ -135,8 +135,8 @@ def _find_means(mlist: Any, arrival: Arrival | Unsealed) -> _Means | Unsealed:
     if isinstance(arrival, Unsealed):
         return arrival
     identity = services.sealing_identity(mlist, configuration)
-    if identity is None:
-        return Unsealed.NO_KEY
+    if isinstance(identity, Unsealed):
+        return identity
     return _Means(anonymised(arrival) if is_anonymous else arrival, identity, settings)
 
 

@@ -8,21 +8,27 @@ when `arc.cfg` has changed.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mailman.config import config
 
-from mailman_arc.adapters.keyfiles import KeyFileError
 from mailman_arc.adapters.keyring import KeyRing
+from mailman_arc.adapters.keystore import KeyStore
+from mailman_arc.adapters.keywatch import KeyWatch, Step, in_background
 from mailman_arc.adapters.resolver import Resolver, ResolverOptions
 from mailman_arc.adapters.secretfile import SecretFileError, read_or_make_secret
+from mailman_arc.adapters.shownkeys import ShownKeys
 from mailman_arc.adapters.stamps import FileStamp, stamp_of
 from mailman_arc.adapters.store.listsettings import ListSettingsStore
 from mailman_arc.adapters.zonefile import ZoneFileError, read_zone_file
+from mailman_arc.mailauth.answers import Answers
 from mailman_arc.mailauth.arc.seal import SealingIdentity
+from mailman_arc.plugin.sealingkeys import SealingKeys
+from mailman_arc.plugin.seams import degrade
 from mailman_arc.plugin.siteconfig import (
     ConfigurationError,
     configuration_path,
@@ -30,10 +36,14 @@ from mailman_arc.plugin.siteconfig import (
 )
 from mailman_arc.plugin.storage import Storage
 from mailman_arc.policy.configuration import Configuration, Identity, ListConfiguration
+from mailman_arc.policy.outbound import Unsealed
 from mailman_arc.policy.settings import SiteSettings
 
 
 SECRET_FILE = "arc.secret"
+KEY_DIRECTORY = "arc/keys"
+SHOWN_KEYS_FILE = "arc/shown.json"
+FIRST_TRIES = 3  # of the first look whether the DNS shows a key
 
 _log = logging.getLogger("mailman.plugins.arc")
 
@@ -44,7 +54,7 @@ class Services:
 
     configuration: Configuration
     data_dir: Path
-    _said: set[str] = field(default_factory=set)
+    _said: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def settings(self) -> SiteSettings:
@@ -54,33 +64,68 @@ class Services:
     @cached_property
     def resolver(self) -> Resolver:
         """The DNS, or the zone file that stands for it in tests."""
+        return Resolver(self._resolver_options, self._static_answers)
+
+    @cached_property
+    def _resolver_options(self) -> ResolverOptions:
         settings = self.settings
-        static = None
-        if settings.test_keys:
-            try:
-                static = read_zone_file(settings.test_keys)
-            except (ZoneFileError, OSError) as error:
-                _log.error("test_keys: %s; asking the DNS instead", error)
-        options = ResolverOptions(
+        return ResolverOptions(
             nameservers=settings.nameservers,
             port=settings.nameserver_port,
             timeout=settings.dns_timeout,
             deadline=settings.dns_deadline,
             cache_size=settings.dns_cache_size,
-            static_only=static is not None,
+            static_only=self._static_answers is not None,
         )
-        return Resolver(options, static)
+
+    @cached_property
+    def _static_answers(self) -> Answers | None:
+        if not self.settings.test_keys:
+            return None
+        try:
+            return read_zone_file(self.settings.test_keys)
+        except (ZoneFileError, OSError) as error:
+            _log.error("test_keys: %s; asking the DNS instead", error)
+            return None
 
     @cached_property
     def keys(self) -> KeyRing:
         """The private keys."""
         return KeyRing(require_safe=self.settings.require_safe_keys)
 
-    def for_list(self, mlist: Any) -> ListConfiguration:
-        """What holds for a mailing list at this moment.
+    @cached_property
+    def key_store(self) -> KeyStore:
+        """The keys that are made and turned over here."""
+        settings = self.settings
+        return KeyStore(
+            settings.key_directory or self.data_dir / KEY_DIRECTORY,
+            require_safe=settings.require_safe_keys,
+        )
 
-        Not for use in a step that is done `undisturbed`.
-        """
+    @cached_property
+    def key_watch(self) -> KeyWatch:
+        """What the DNS shows of our keys; the first look takes one `dns_timeout`."""
+        options = self._resolver_options
+        hasty = replace(
+            options,
+            timeout=options.timeout / FIRST_TRIES,
+            deadline=min(options.timeout, options.deadline),
+        )
+        return KeyWatch(
+            Resolver(hasty, self._static_answers),
+            ShownKeys(self.data_dir / SHOWN_KEYS_FILE),
+            time.time,
+            _degrading_in_background,
+        )
+
+    @cached_property
+    def sealing_keys(self) -> SealingKeys:
+        """Which key an identity seals with."""
+        watch = self.key_watch if self.settings.check_pubkey else None
+        return SealingKeys(self.keys, self.key_store, watch)
+
+    def for_list(self, mlist: Any) -> ListConfiguration:
+        """What holds for a mailing list at this moment."""
         own = self.storage.values_for_post(str(mlist.list_id))
         return self.configuration.for_list(str(mlist.mail_host), own)
 
@@ -96,28 +141,27 @@ class Services:
 
     def sealing_identity(
         self, mlist: Any, configuration: ListConfiguration | None = None
-    ) -> SealingIdentity | None:
-        """Who seals for a list, with the key, or None when there is no usable one."""
+    ) -> SealingIdentity | Unsealed:
+        """Who seals for a list, with the key, or why nobody can."""
         identity = (configuration or self.for_list(mlist)).identity
         if identity is not None:
             return self.with_key(identity)
         missing = ", ".join(self.configuration.missing_for_sealing)
         self._say(
+            str(mlist.mail_host),
             f"posts are not sealed: arc.cfg has no {missing}"
             if missing
             else f"posts of lists at {mlist.mail_host} are not sealed: no identity in "
-            "arc.cfg has this domain or a parent of it"
+            "arc.cfg has this domain or a parent of it",
         )
-        return None
+        return Unsealed.NO_KEY
 
-    def with_key(self, identity: Identity) -> SealingIdentity | None:
-        """An identity with its key, or None when that cannot be used."""
-        try:
-            key = self.keys.get(identity.key_file)
-        except KeyFileError as error:
-            self._say(f"posts are not sealed: selector {identity.selector!r}: {error}")
-            return None
-        return SealingIdentity(identity.domain, identity.selector, key)
+    def with_key(self, identity: Identity) -> SealingIdentity | Unsealed:
+        """An identity with the key that seals now, or why there is none."""
+        chosen = self.sealing_keys.choose(identity, int(time.time()))
+        self._say(identity.name, *chosen.errors)
+        self._say(identity.name, *chosen.warnings, level=logging.WARNING)
+        return chosen.identity
 
     @cached_property
     def secret(self) -> bytes | None:
@@ -130,11 +174,20 @@ class Services:
             )
             return None
 
-    def _say(self, problem: str) -> None:
-        """Log a problem the first time it is seen."""
-        if problem not in self._said:
-            self._said.add(problem)
-            _log.error("%s", problem)
+    def _say(self, about: str, *problems: str, level: int = logging.ERROR) -> None:
+        """Log the problems that somebody did not have when last looked at."""
+        for problem in problems:
+            if problem not in self._said.get((about, level), ()):
+                _log.log(level, "%s", problem)
+        self._said[about, level] = problems
+
+
+def _degrading_in_background(step: Step) -> None:
+    def degrading() -> None:
+        with degrade("key check"):
+            step()
+
+    in_background(degrading)
 
 
 @dataclass

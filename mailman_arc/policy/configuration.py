@@ -16,6 +16,7 @@ from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.policy.settings import (
     ListSettings,
     Scope,
+    Setting,
     SettingError,
     SiteSettings,
     find_setting,
@@ -25,7 +26,8 @@ from mailman_arc.policy.settings import (
 SITE = "arc"  # the section of the site, and the name of its own identity
 _DOMAIN = "domain."
 _IDENTITY = "identity."
-_OF_IDENTITIES = ("domain", "selector", "key_file")
+_OF_KEYS = ("selector", "key_file")
+_OF_IDENTITIES = ("domain", *_OF_KEYS)
 
 Values = Mapping[str, object]
 
@@ -40,12 +42,21 @@ class SectionError(SettingError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who may seal: a domain, and where its key is."""
+    """Who may seal: a domain, and where its key is.
+
+    Selector and file are both given, or neither: then the domain has keys of
+    `mailman arc keys`.
+    """
 
     name: str
     domain: str  # d=
-    selector: str  # s=
-    key_file: str
+    selector: str = ""  # s=
+    key_file: str = ""
+
+    @property
+    def is_managed(self) -> bool:
+        """Tell whether its keys are made and turned over by us."""
+        return not self.key_file
 
     def may_seal_for(self, mail_host: str) -> bool:
         """Tell whether it is that of the mail domain, or of a parent."""
@@ -91,7 +102,9 @@ class Configuration:
         """The settings of `[arc]` without which nobody can seal anything."""
         if self.identities:
             return ()
-        return tuple(name for name in _OF_IDENTITIES if not getattr(self.site, name))
+        missing = [name for name in _OF_IDENTITIES if not getattr(self.site, name)]
+        # Either of these needs the other.
+        return tuple(missing) if len(missing) < 3 else ("domain",)
 
     def for_list(
         self, mail_host: str, own: Mapping[str, str] | None = None
@@ -202,8 +215,16 @@ def _parse(texts: Mapping[str, str], scope: Scope | None = None) -> dict[str, An
         setting = find_setting(name, scope)
         if setting.name in parsed:
             raise SettingError(name, f"{setting.name} is given twice")
-        parsed[setting.name] = setting.parse(text)
+        parsed[setting.name] = _value(setting, name, text)
     return parsed
+
+
+def _value(setting: Setting, given: str, text: str) -> object:
+    """Read a value; an error has the name that was given, which may be an alias."""
+    try:
+        return setting.parse(text)
+    except SettingError as error:
+        raise SettingError(given, error.problem) from error
 
 
 def _split(parsed: Mapping[str, Any]) -> tuple[dict[str, Any], Values]:
@@ -231,17 +252,23 @@ def _read_identity(section: str, texts: Mapping[str, str]) -> Identity:
         if setting.name not in _OF_IDENTITIES:
             known = ", ".join(_OF_IDENTITIES)
             raise SettingError(given, f"does not belong to an identity; known: {known}")
-        parsed[setting.name] = setting.parse(text)
-    for needed in _OF_IDENTITIES:
-        if not parsed.get(needed):
-            raise SettingError(needed, "has no value; an identity cannot do without")
+        parsed[setting.name] = _value(setting, given, text)
+    if not parsed.get("domain"):
+        raise SettingError("domain", "has no value; an identity cannot do without")
+    missing = [each for each in _OF_KEYS if not parsed.get(each)]
+    if len(missing) == 1:
+        raise SettingError(
+            missing[0],
+            "has no value; give selector and key_file, or neither, for keys of "
+            "`mailman arc keys`",
+        )
     return Identity(name, **parsed)
 
 
 def _complete(site: dict[str, Any], identities: dict[str, Identity]) -> SiteSettings:
     """Add what follows from the rest."""
     own = {name: site.get(name, "") for name in _OF_IDENTITIES}
-    if all(own.values()):
+    if own["domain"] and bool(own["selector"]) == bool(own["key_file"]):
         identities[SITE] = Identity(SITE, **own)
     if not site.get("authserv_id"):
         domains = {each.domain for each in identities.values()}

@@ -40,6 +40,7 @@ class Unsealed(StrEnum):
     NOT_BEGUN = "delivery failed before the first copy"
     SETTINGS = "settings are unusable"
     NO_KEY = "no usable key"
+    KEY_NOT_SHOWN = "the DNS does not show the key"
     OFF = "switched off for this list"
     SHADOW = "shadow mode"
     ANONYMOUS = "anonymous list"

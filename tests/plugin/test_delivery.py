@@ -235,6 +235,16 @@ UNSEALED = {
     "no key": (metadata, {"key_file": ""}, "no usable key"),
     "no such key": (metadata, {"key_file": "/nonexistent"}, "no usable key"),
     "no selector": (metadata, {"selector": ""}, "no usable key"),
+    "no key made yet": (
+        metadata,
+        {"selector": "", "key_file": ""},
+        "no usable key",
+    ),
+    "a key that is not published": (
+        metadata,
+        {"selector": "other"},
+        "the DNS does not show the key",
+    ),
     "another chain": (
         lambda: metadata(chain_of(1)),
         {},
@@ -371,7 +381,8 @@ def test_each_domain_can_have_an_identity_of_its_own(install, files):
                 "selector": "s",
                 "key_file": key,
             }
-        }
+        },
+        check_pubkey="no",
     )
     press = SimpleNamespace(**{**vars(MLIST), "mail_host": "press.example"})
 
@@ -511,7 +522,9 @@ class Keys:
 
 
 def with_key(services, error: Exception | None = None) -> None:
-    services.keys = Keys(BrokenKey(services.sealing_identity(MLIST).key, error))
+    services.sealing_keys.ring = Keys(
+        BrokenKey(services.sealing_identity(MLIST).key, error)
+    )
 
 
 def test_a_bug_in_sealing_costs_the_seal_only(services, log):
@@ -609,7 +622,7 @@ def test_a_post_of_which_some_copies_were_sealed_tells_both(log):
 def test_a_post_of_which_the_last_copy_was_not_sealed_tells_both(services, log):
     other = parsed(changed(POST, b"list@lists", b"anne@other"))
     key = FailingLater(services.sealing_identity(MLIST).key)
-    services.keys = Keys(key)
+    services.sealing_keys.ring = Keys(key)
     server, run = Server(), _Run(MLIST, metadata())
     connection = _OctetConnection(server, run)
     connection.sendmail(SENDER, ["anne@other.example"], parsed(POST))

@@ -101,8 +101,8 @@ ERRORS = {
     ),
     "an identity without a key": (
         GOOD + "[identity.press]\ndomain: example.org\nselector: s\n",
-        "/etc/arc.cfg:3: key_file: has no value; give selector and key_file, or neither, for keys of "
-        "`mailman arc keys`",
+        "/etc/arc.cfg:3: key_file: has no value; give selector and key_file, or "
+        "neither, for keys of `mailman arc keys`",
     ),
     "no section": ("", "/etc/arc.cfg: the section [arc] is missing"),
 }

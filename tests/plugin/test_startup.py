@@ -276,8 +276,20 @@ def test_an_ed25519_key_is_warned_of(tmp_path, files):
     key.touch(mode=0o600)
     key.write_bytes(ed25519_pem())
     text = "[arc]\ndomain: lists.example\nselector: ed\n" + f"key_file: {key}\n"
+    text += "check_pubkey: no\n"
 
     started = Started(tmp_path, SITE, text)
 
     assert started.log[1].endswith("with selector ed (ed25519-sha256, 256 bits)")
     assert "RSA key of 2048 bits is better" in started.log[2]
+
+
+def test_a_key_that_is_not_published_is_told_at_the_start(tmp_path, files):
+    text = arc_cfg(files).replace("selector: arc", "selector: other")
+
+    started = Started(tmp_path, SITE, text)
+
+    assert started.log[1:] == [
+        "posts are not sealed: the DNS does not show the key at "
+        "other._domainkey.lists.example (there is none)"
+    ]

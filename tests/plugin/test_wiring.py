@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from contextlib import suppress
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from mailman_arc.mailauth.answers import LookupFailed, TxtRecords
+from mailman_arc.mailauth.arc.seal import SealingIdentity
 from mailman_arc.plugin import wiring
-from mailman_arc.plugin.wiring import _Wiring
+from mailman_arc.plugin.wiring import FIRST_TRIES, _Wiring
+from mailman_arc.policy.outbound import Unsealed
 from tests.plugin.conftest import set_state
 from tests.support.mail import mailing_list
 
@@ -52,7 +58,12 @@ def test_the_secret_is_made_in_the_data_directory(services, tmp_path):
     [
         (
             {"domain": "", "authserv_id": "x", "selector": "", "key_file": ""},
-            "ERROR posts are not sealed: arc.cfg has no domain, selector, key_file",
+            "ERROR posts are not sealed: arc.cfg has no domain",
+        ),
+        (
+            {"selector": "", "key_file": ""},
+            "ERROR posts are not sealed: lists.example has no active key that can be "
+            "used; `mailman arc keys` makes keys and activates them",
         ),
         ({"key_file": ""}, "ERROR posts are not sealed: arc.cfg has no key_file"),
         (
@@ -67,8 +78,8 @@ def test_without_a_key_nobody_seals_and_the_log_says_so_once(
 ):
     services = install(**changes)
 
-    assert services.sealing_identity(MLIST) is None
-    assert services.sealing_identity(MLIST) is None
+    assert services.sealing_identity(MLIST) is Unsealed.NO_KEY
+    assert services.sealing_identity(MLIST) is Unsealed.NO_KEY
     assert log() == [line]
 
 
@@ -79,11 +90,86 @@ def test_a_key_that_others_can_read_is_refused_unless_that_is_allowed(
     key.write_bytes((files / "arc.pem").read_bytes())
     key.chmod(0o644)
 
-    assert install(key_file=str(key)).sealing_identity(MLIST) is None
-    assert (
-        install(key_file=str(key), require_safe_keys="no").sealing_identity(MLIST)
-        is not None
-    )
+    refused = install(key_file=str(key))
+    allowed = install(key_file=str(key), require_safe_keys="no")
+
+    assert refused.sealing_identity(MLIST) is Unsealed.NO_KEY
+    assert isinstance(allowed.sealing_identity(MLIST), SealingIdentity)
+
+
+NOT_SHOWN = (
+    "ERROR posts are not sealed: the DNS does not show the key at "
+    "other._domainkey.lists.example (there is none)"
+)
+
+
+def test_a_key_that_the_dns_does_not_show_is_not_used_and_the_log_says_so_once(
+    install, log
+):
+    services = install(selector="other")
+
+    assert services.sealing_identity(MLIST) is Unsealed.KEY_NOT_SHOWN
+    assert services.sealing_identity(MLIST) is Unsealed.KEY_NOT_SHOWN
+    assert log() == [NOT_SHOWN]
+
+
+def test_a_problem_that_was_over_for_a_while_is_told_again(install, log, files):
+    services = install(key_file="/nonexistent")
+    broken = services.configuration.identities["arc"]
+    good = replace(broken, key_file=str(files / "arc.pem"))
+
+    for identity in (broken, broken, good, broken):
+        services.with_key(identity)
+
+    assert len(log()) == 2
+
+
+def test_whether_the_dns_shows_a_key_does_not_matter_where_nobody_checks(install):
+    services = install(selector="other", check_pubkey="no")
+
+    assert services.sealing_identity(MLIST).selector == "other"
+
+
+def test_keys_are_kept_in_the_data_directory_or_where_the_site_says(install, tmp_path):
+    made = install().key_store.new("a.example", "s", 1, key_type="ed25519")
+    elsewhere = install(key_directory=str(tmp_path / "else")).key_store
+
+    assert made.path == tmp_path / "arc/keys/a.example/s.pem"
+    assert elsewhere.domains() == []
+    assert (tmp_path / "arc/keys").is_dir()
+
+
+def test_a_dead_dns_is_waited_for_once_and_not_for_long(install, log):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
+        hole.bind(("127.0.0.1", 0))  # takes questions and never answers
+        services = install(
+            test_keys="",
+            nameservers="127.0.0.1",
+            nameserver_port=str(hole.getsockname()[1]),
+            dns_timeout="0.3",
+            dns_deadline="60",
+        )
+        for _ in range(50):
+            assert services.sealing_identity(MLIST) is Unsealed.KEY_NOT_SHOWN
+        hole.setblocking(False)
+        asked = 0
+        with suppress(BlockingIOError):
+            while hole.recv(4096):
+                asked += 1
+
+    assert 1 <= asked <= FIRST_TRIES
+    assert len(log()) == 1
+
+
+def test_a_bug_in_the_background_is_logged(log):
+    def broken() -> None:
+        raise RuntimeError("a bug")
+
+    wiring._degrading_in_background(broken)
+    while not log():
+        time.sleep(0.001)
+
+    assert log() == ["ERROR key check: unexpected error, going on without it"]
 
 
 def test_a_secret_that_cannot_be_made_is_missing(services, tmp_path, log):

@@ -43,14 +43,26 @@ def test_the_domain_alone_is_enough():
     assert found.site == SiteSettings(
         authserv_id="lists.example", domain="lists.example"
     )
-    assert found.missing_for_sealing == ("selector", "key_file")
+    assert found.missing_for_sealing == ()
+    assert found.identities == {"arc": Identity("arc", "lists.example")}
+    assert found.identities["arc"].is_managed
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"), [("selector", "key_file"), ("key_file", "selector")]
+)
+def test_a_selector_and_a_file_need_each_other(given, missing):
+    found = parse_configuration({"arc": {"domain": "lists.example", given: "x"}})
+
+    assert found.identities == {}
+    assert found.missing_for_sealing == (missing,)
 
 
 def test_the_authserv_id_alone_is_enough():
     found = parse_configuration({"arc": {"authserv_id": "mx"}})
 
     assert found.site == SiteSettings(authserv_id="mx")
-    assert found.missing_for_sealing == ("domain", "selector", "key_file")
+    assert found.missing_for_sealing == ("domain",)
 
 
 def test_a_site_whose_only_identity_has_a_section_has_its_name():
@@ -208,6 +220,18 @@ BAD = (
         "needs a name of its own",
     ),
     ({"identity.x": {}}, "identity.x", "domain", "has no value"),
+    (
+        {"identity.x": {"domain": "x.example", "selector": "s"}},
+        "identity.x",
+        "key_file",
+        "has no value; give selector and key_file, or neither",
+    ),
+    (
+        {"identity.x": {"domain": "x.example", "key_file": "/k"}},
+        "identity.x",
+        "selector",
+        "has no value; give selector and key_file, or neither",
+    ),
     ({"identity.x": {**PRESS, "mode": "s"}}, "identity.x", "mode", "does not belong"),
     ({"identity.x": {**PRESS, "nix": "s"}}, "identity.x", "nix", "no such setting"),
     (
@@ -228,6 +252,14 @@ def test_what_cannot_be_used_is_refused_with_its_section(
 
     assert (caught.value.section, caught.value.name) == (section, name)
     assert problem in str(caught.value)
+
+
+def test_an_identity_may_have_nothing_but_a_domain():
+    found = configured(identity__x={"domain": "x.example"})
+
+    assert found.identities["x"] == Identity("x", "x.example")
+    assert found.identities["x"].is_managed
+    assert not found.identities["arc"].is_managed
 
 
 def test_two_identities_may_share_a_key():

@@ -265,6 +265,7 @@ def test_every_reason_of_this_layer_has_a_row():
         Unsealed.CHANGED_EARLY,
         Unsealed.SETTINGS,
         Unsealed.NO_KEY,
+        Unsealed.KEY_NOT_SHOWN,
         Unsealed.ANONYMOUS,
         Unsealed.ENVELOPE,
         Unsealed.ERROR,
