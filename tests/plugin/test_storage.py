@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+from threading import Event, get_ident
 from types import SimpleNamespace
 
 import pytest
 from mailman.app.lifecycle import create_list, remove_list
 from mailman.database.transaction import transaction
+from mailman.interfaces.runner import RunnerInterrupt
 from mailman.testing.helpers import configuration
 from zope.event import subscribers
 
 from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.plugin import startup
+from mailman_arc.plugin.storage import Patience, Values
 from mailman_arc.policy.settings import Mode
 
 
@@ -102,6 +106,46 @@ def test_mailmans_own_database_is_used_when_it_is_another(mailman, install, log)
         mode_of(install(database_url="mailman"))
 
     assert "database postgresql+psycopg2://u:***@127.0.0.1:1/mine: " in log()[0]
+
+
+def test_a_database_that_hangs_is_given_up_and_not_asked_by_two():
+    goes_on, asked = Event(), []
+
+    def hang(list_id: str) -> Values:
+        asked.append(list_id)
+        goes_on.wait()
+        return {}
+
+    read = Patience(hang, seconds=0.01)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="does not answer"):
+            read("list")
+    assert asked == ["list"]
+
+    goes_on.set()
+    assert Patience(hang)("list") == {}
+
+
+def test_a_signal_to_stop_does_not_cut_reading_short():
+    main = get_ident()
+
+    def interrupt(*_: object) -> None:
+        raise RunnerInterrupt
+
+    def read(_: str) -> Values:
+        signal.pthread_kill(main, signal.SIGUSR1)
+        return {"mode": "v"}
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        assert Patience(read)("list") == {"mode": "v"}
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_bug_in_reading_gets_to_who_asked():
+    with pytest.raises(KeyError):
+        Patience({}.__getitem__)("list")
 
 
 def make_and_remove(mlist_name: str, between) -> None:
