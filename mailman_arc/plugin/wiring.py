@@ -110,6 +110,9 @@ class Services:
             options,
             timeout=options.timeout / FIRST_TRIES,
             deadline=min(options.timeout, options.deadline),
+            # The watch remembers by itself, and a key that was missing is
+            # published a moment later.
+            cache_size=0,
         )
         return KeyWatch(
             Resolver(hasty, self._static_answers),

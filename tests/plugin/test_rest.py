@@ -18,6 +18,7 @@ from mailman_arc.plugin import wiring
 from mailman_arc.plugin.hooks import ArcPlugin
 from mailman_arc.plugin.rest import listconfig, lists
 from mailman_arc.policy.settings import SETTINGS, Scope
+from tests.house.dns_server import DnsServer
 from tests.plugin.conftest import set_state
 
 
@@ -31,6 +32,10 @@ SECTIONS = {
 }
 NEWS = "lists/news.press.example"
 CONFIG = f"{NEWS}/config"
+PLACES = [
+    *("", "lists", NEWS, CONFIG, "settings", "identities", "identities/press"),
+    *("keys", "keys/lists.example/arc", "keys/press.example/p"),
+]
 
 
 @dataclass
@@ -177,6 +182,9 @@ def test_starting_makes_nothing_that_workers_would_share(rest):
         f"{CONFIG}/mode/more",
         "settings/mode",
         "identities/press/more",
+        "keys/press.example",
+        "keys/press.example/p/more",
+        "keys/press.example/p/check/more",
     ],
 )
 def test_what_is_not_there(path, rest):
@@ -208,15 +216,16 @@ def test_what_has_no_such_name(path, sentence, rest):
         ("POST", CONFIG),
         ("PUT", "settings"),
         ("DELETE", "identities/press"),
+        ("POST", "keys"),
+        ("PUT", "keys/press.example/p"),
+        ("GET", "keys/press.example/p/check"),
     ],
 )
 def test_verbs_that_mean_nothing(method, path, rest):
     assert rest(method, path).status_code == 405
 
 
-@pytest.mark.parametrize(
-    "path", ["", "lists", NEWS, CONFIG, "settings", "identities", "identities/press"]
-)
+@pytest.mark.parametrize("path", PLACES)
 def test_parameters_that_mean_nothing(path, rest):
     sentence = rest.refused("GET", f"{path}?colour=red&z=", BAD)
 
@@ -281,7 +290,7 @@ def test_pages_that_cannot_be_meant(query, sentence, rest):
     )
 
 
-@pytest.mark.parametrize("path", ["settings", "identities"])
+@pytest.mark.parametrize("path", ["settings", "identities", "keys"])
 def test_other_collections_have_pages_too(path, rest):
     whole = rest.get(path)
     last = rest.get(f"{path}?count=1&page={whole['total_size']}")
@@ -584,13 +593,143 @@ def test_identities(rest):
     }
 
 
-@pytest.mark.parametrize("path", ["", "lists", NEWS, CONFIG, "settings", "identities"])
+@pytest.mark.parametrize("path", PLACES)
 def test_where_keys_are_is_not_told(path, rest, files):
     text = rest("GET", path).text
 
     assert "/secret" not in text
     assert "arc.pem" not in text
     assert "PRIVATE" not in text
+
+
+# Keys
+
+MADE = 1_780_000_000  # 2026-05-28 20:26:40 UTC
+
+
+@pytest.fixture
+def dns(rest, install) -> Iterator[DnsServer]:
+    """A name server that has nothing so far; the keys are asked for there."""
+    with DnsServer({}) as server:
+        port = str(server.port)
+        install(test_keys="", nameservers="127.0.0.1", nameserver_port=port)
+        yield server
+
+
+@pytest.fixture
+def k1(rest) -> Any:
+    """A key of our own that has become active, and then retired."""
+    store = wiring.services().key_store
+    store.new("talk.example", "k1", MADE, key_type="ed25519")
+    store.set_state("talk.example", "k1", "active", MADE + 60)
+    return store.set_state("talk.example", "k1", "retired", MADE + 120)
+
+
+def test_all_keys(k1, rest):
+    found = rest.get("keys")
+
+    names = [(each["domain"], each["selector"]) for each in found["entries"]]
+    assert names == [
+        ("lists.example", "arc"),
+        ("press.example", "b"),
+        ("press.example", "p"),
+        ("talk.example", "k1"),
+    ]
+    of_file, unusable, _, of_store = found["entries"]
+    assert (of_file["state"], of_file["algorithm"]) == ("active", "rsa-sha256")
+    assert of_file["bits"] == 1024
+    assert unusable["problem"] == "the key file cannot be used; plugins.log says why"
+    del of_store["http_etag"]
+    assert of_store == {
+        "domain": "talk.example",
+        "selector": "k1",
+        "state": "retired",
+        "algorithm": "ed25519-sha256",
+        "bits": 256,
+        "created_at": "2026-05-28T20:26:40",
+        "activated_at": "2026-05-28T20:27:40",
+        "retired_at": "2026-05-28T20:28:40",
+        "self_link": "http://localhost:8001/3.1/plugins/arc/keys/talk.example/k1",
+    }
+    assert rest.get("keys?count=1&page=4")["entries"][0]["selector"] == "k1"
+    assert rest.get("keys?count=0")["total_size"] == 4
+
+
+def test_a_key_with_the_record_to_publish(k1, rest):
+    found = rest.get("keys/talk.example/k1")
+
+    assert found["record_name"] == "k1._domainkey.talk.example"
+    assert found["record"].startswith("v=DKIM1; k=ed25519; p=")
+
+
+def test_a_key_that_was_just_made_has_not_been_active(rest, services):
+    services.key_store.new("talk.example", "k2", MADE, key_type="ed25519")
+
+    found = rest.get("keys/talk.example/k2")
+    assert (found["state"], found["activated_at"]) == ("next", None)
+
+
+def test_a_key_without_a_file_that_can_be_used(rest, log):
+    found = rest.get("keys/press.example/p")
+
+    assert found["problem"] == "the key file cannot be used; plugins.log says why"
+    assert "record" not in found
+    assert "ERROR REST: cannot read key file /secret/p.pem" in log()[0]
+    sentence = rest.refused(
+        "POST", "keys/press.example/p/check", "503 Service Unavailable"
+    )
+    assert sentence == found["problem"]
+
+
+def test_a_key_directory_that_cannot_be_read(rest, install, tmp_path, log):
+    (tmp_path / "file").touch()
+    install(key_directory=str(tmp_path / "file"))
+
+    assert (
+        rest.refused("GET", "keys", "503 Service Unavailable")
+        == "keys cannot be read; plugins.log says why"
+    )
+    assert "cannot read key directory" in log()[0]
+
+
+def test_a_key_whose_state_is_unknown_is_left_out_and_logged(k1, rest, log):
+    k1.path.with_suffix(".json").write_text("{")
+
+    assert rest.get("keys")["total_size"] == 3
+    assert "it is not JSON" in log()[0]
+
+
+def test_the_dns_is_asked_anew_each_time(dns, k1, rest):
+    """The record may have been published a moment ago."""
+    check = "keys/talk.example/k1/check"
+    key = rest.get("keys/talk.example/k1")
+    name = key["record_name"]
+
+    before = rest("POST", check).json
+    dns.zone = {name: key["record"]}
+    after = rest("POST", check).json
+    dns.zone = {name: "v=DKIM1; k=ed25519; p="}
+    revoked = rest("POST", check).json
+
+    assert (before["found"], after["found"]) == ("missing", "shown")
+    assert revoked["found"] == "revoked"
+    del after["http_etag"]
+    assert after == {"record_name": name, "found": "shown", "detail": ""}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "keys/talk.example/x"),
+        ("GET", "keys/nobody.example/x"),
+        ("POST", "keys/talk.example/x/check"),
+    ],
+)
+def test_keys_that_are_not_there(method, path, k1, rest):
+    _, domain, selector, *_ = path.split("/")
+
+    sentence = rest.refused(method, path, MISSING)
+    assert sentence == f"No such key: {selector}._domainkey.{domain}"
 
 
 # Trouble
@@ -624,7 +763,7 @@ def test_a_database_that_is_down_takes_no_changes(method, path, given, broken, l
     assert log()[0].startswith("ERROR REST: database ")
 
 
-@pytest.mark.parametrize("path", ["lists", NEWS, CONFIG, "identities"])
+@pytest.mark.parametrize("path", ["lists", NEWS, CONFIG, "identities", "keys"])
 def test_settings_that_cannot_be_used(path, rest, unusable):
     unusable()
 
@@ -666,6 +805,7 @@ def tree() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("verb", "path"), tree())
 def test_the_readme_names_what_is_there(verb, path, rest):
     path = path.replace("LIST", "news@press.example")
+    path = path.replace("DOMAIN/SELECTOR", "lists.example/arc")
     name = "mode" if "config" in path else "press"
     body = {"PATCH": {}, "PUT": {}}.get(verb)
 

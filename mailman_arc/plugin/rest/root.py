@@ -13,6 +13,7 @@ from mailman.rest.helpers import child
 
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.rest.answers import Body, answering, link, refuse_parameters
+from mailman_arc.plugin.rest.keys import AKey, AllKeys, CheckKey
 from mailman_arc.plugin.rest.listconfig import ListConfig
 from mailman_arc.plugin.rest.lists import AList, AllLists
 from mailman_arc.plugin.rest.site import AllIdentities, AllSettings, AnIdentity
@@ -33,6 +34,7 @@ class Root:
             "name": wiring.section(),
             "version": _version(),
             "identities_link": link("identities"),
+            "keys_link": link("keys"),
             "lists_link": link("lists"),
             "settings_link": link("settings"),
             "self_link": link(),
@@ -66,6 +68,19 @@ class Root:
                 return AllIdentities(), []
             case [name]:
                 return AnIdentity(name), []
+            case _:
+                return None
+
+    @child()
+    def keys(self, context: object, segments: list[str]) -> Found:
+        """`/keys[/<domain>/<selector>[/check]]`."""
+        match segments:
+            case []:
+                return AllKeys(), []
+            case [domain, selector]:
+                return AKey(domain, selector), []
+            case [domain, selector, "check"]:
+                return CheckKey(domain, selector), []
             case _:
                 return None
 
