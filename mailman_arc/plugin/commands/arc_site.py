@@ -99,7 +99,7 @@ def check(ctx: click.Context, form: str, outfp: IO[str]) -> None:
     else:
         lines = [f"{each.severity}: {_placed(each)}" for each in found]
         count = sum(each.severity is Severity.ERROR for each in found)
-        outcome = f"{count} errors" if count else "no errors"
+        outcome = {0: "no errors", 1: "1 error"}.get(count, f"{count} errors")
         write_lines([*lines, f"checked as user {user}: {outcome}"], outfp)
     _exit_by(ctx, found)
 
