@@ -123,6 +123,22 @@ def test_what_is_changed_holds_for_the_next_post(house: FurnishedHouse):
     house.assert_untroubled()
 
 
+def test_what_is_changed_by_command_is_told_and_obeyed(house: FurnishedHouse):
+    mlist = house.make_list()
+    assert told(house, mlist, "mode") == ("sv", "default")
+
+    house.site.command("arc", "settings", mlist.address, "mode=none")
+
+    assert told(house, mlist, "mode") == ("none", "list")
+    assert not post_to(house, mlist)[0].fields("ARC-Seal")
+
+    house.site.rest.delete(f"{OURS}/{mlist.list_id}/config/mode")
+
+    shown = house.site.command("arc", "settings", mlist.address)
+    assert "mode: sv (default)" in shown
+    assert post_to(house, mlist)[0].fields("ARC-Seal")
+
+
 def test_each_worker_tells_the_same(house: FurnishedHouse):
     """Two processes answer, and one of them has made the change."""
     rest = house.site.rest
@@ -146,6 +162,20 @@ def test_what_makes_no_sense_changes_nothing(house: FurnishedHouse):
     assert refused.value.status == 400
     assert "'board' may not seal for lists.example.org" in refused.value.body
     assert "list" not in house.site.rest.get(path)["origins"].values()
+
+
+def test_the_dns_shows_the_keys(house: FurnishedHouse):
+    lines = house.site.rest.get("plugins/arc/keys")["entries"]
+    names = [(line["domain"], line["selector"]) for line in lines]
+
+    assert names == [
+        ("lists.example.org", "arc2026"),
+        (HOST, "board2026"),
+        (HOST, "press2026"),
+    ]
+    for domain, selector in names:
+        answer = house.site.rest.post(f"plugins/arc/keys/{domain}/{selector}/check", {})
+        assert answer["found"] == "shown"
 
 
 def test_only_the_account_of_mailmans_rest_gets_in(house: FurnishedHouse):
