@@ -28,6 +28,7 @@ PRESS = {"domain": "press.example", "selector": "p", "key_file": "/secret/p.pem"
 SECTIONS = {
     "identity.press": PRESS,
     "identity.board": {**PRESS, "selector": "b", "key_file": "/secret/b.pem"},
+    "identity.talk": {"domain": "talk.example"},  # with keys made here
     "domain.press.example": {"shadow": "yes"},
 }
 NEWS = "lists/news.press.example"
@@ -581,7 +582,8 @@ def test_the_table_of_settings(rest):
 
 def test_identities(rest):
     names = [each["name"] for each in rest.get("identities")["entries"]]
-    assert names == ["arc", "board", "press"]
+    assert names == ["arc", "board", "press", "talk"]
+    assert rest.get("identities/talk")["selector"] == ""
 
     found = rest.get("identities/press")
     del found["http_etag"]
