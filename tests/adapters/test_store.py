@@ -291,7 +291,8 @@ def test_one_that_changes_the_tables_keeps_the_others_waiting(url, monkeypatch):
 
 def test_a_database_that_came_new_is_made_ready_by_the_second_try(in_file, file):
     in_file.change(LIST, {"mode": "v"})
-    file.unlink()
+    for each in file.parent.glob("arc.db*"):
+        each.unlink()
 
     with pytest.raises(StoreError, match="no such table"):
         in_file.values(LIST)
@@ -337,7 +338,6 @@ def test_a_connection_is_not_shared_with_a_child(store):
     ],
 )
 def test_a_file_that_is_no_database_is_told(octets, problem, in_file, file):
-    in_file.change(LIST, {"mode": "v"})
     file.write_bytes(octets)
 
     for _ in range(2):
@@ -399,12 +399,13 @@ def test_a_full_disk_is_told_and_what_was_there_can_be_read(tmp_path):
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this system does not allow to mount anything")
     try:
-        store = ListSettingsStore(Database(sqlite_url(disk / "arc.db")))
-        store.change(LIST, {"mode": "v"})
-        much = {f"name{number}": "x" * 50_000 for number in range(20)}
-        with pytest.raises(StoreError, match="full; make room on its disk"):
-            store.change(OTHER, much)
-        assert store.values(LIST) == {"mode": "v"}
+        with closing(Database(sqlite_url(disk / "arc.db"))) as database:
+            store = ListSettingsStore(database)
+            store.change(LIST, {"mode": "v"})
+            much = {f"name{number}": "x" * 50_000 for number in range(20)}
+            with pytest.raises(StoreError, match="full; make room on its disk"):
+                store.change(OTHER, much)
+            assert store.values(LIST) == {"mode": "v"}
     finally:
         subprocess.run(["umount", disk], check=True)
 
@@ -422,8 +423,10 @@ def test_the_file_has_the_rights_that_its_directory_asks_for(
     finally:
         os.umask(umask)
 
-    assert stat.S_IMODE(file.stat().st_mode) == mode
-    assert [each.name for each in tmp_path.iterdir()] == ["arc.db"]
+    files = {
+        each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()
+    }
+    assert files == dict.fromkeys(("arc.db", "arc.db-wal", "arc.db-shm"), mode)
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can give files away")
@@ -433,6 +436,19 @@ def test_a_file_that_root_makes_belongs_to_the_owner_of_the_directory(tmp_path, 
     make_file(file)
 
     assert (file.stat().st_uid, file.stat().st_gid) == (NOBODY, NOBODY)
+
+
+def test_a_backup_that_takes_the_place_of_the_file_is_used(in_file, file, tmp_path):
+    backup = tmp_path / "backup.db"
+    with closing(Database(sqlite_url(backup))) as other:
+        ListSettingsStore(other).change(LIST, {"mode": "s"})
+    in_file.change(LIST, {"mode": "v"})
+
+    for each in tmp_path.glob("arc.db-*"):
+        each.unlink()
+    backup.rename(file)
+
+    assert in_file.values(LIST) == {"mode": "s"}
 
 
 def test_a_file_that_is_there_is_not_replaced(in_file, file):

@@ -23,6 +23,11 @@ MLIST = SimpleNamespace(list_id="list.lists.example", mail_host="lists.example")
 GARBAGE = b"rubbish " * 1000
 
 
+def spoil_database(services) -> None:
+    services.storage.database.close()
+    (services.data_dir / "arc.db").write_bytes(GARBAGE)
+
+
 def mode_of(services, mlist=MLIST) -> Mode:
     return services.for_list(mlist).settings.mode
 
@@ -56,7 +61,7 @@ def test_who_seals_is_what_the_list_says(install):
 def test_posts_flow_when_the_database_is_broken_and_the_log_says_so_once(
     services, tmp_path, log
 ):
-    (tmp_path / "arc.db").write_bytes(GARBAGE)
+    spoil_database(services)
 
     assert [mode_of(services), mode_of(services)] == [Mode.SIGN_AND_VERIFY] * 2
     [line] = log()
@@ -66,18 +71,16 @@ def test_posts_flow_when_the_database_is_broken_and_the_log_says_so_once(
     )
 
 
-def test_a_list_is_treated_as_before_when_the_database_breaks(services, tmp_path):
+def test_a_list_is_treated_as_before_when_the_database_breaks(services):
     services.list_settings.change(MLIST.list_id, {"mode": "v"})
     mode_of(services)
-    (tmp_path / "arc.db").write_bytes(GARBAGE)
+    spoil_database(services)
 
     assert mode_of(services) is Mode.VERIFY
 
 
-def test_whoever_changes_settings_is_told_that_the_database_is_broken(
-    services, tmp_path
-):
-    (tmp_path / "arc.db").write_bytes(GARBAGE)
+def test_whoever_changes_settings_is_told_that_the_database_is_broken(services):
+    spoil_database(services)
 
     with pytest.raises(StoreError, match="not a database"):
         services.list_settings.change(MLIST.list_id, {"mode": "v"})
@@ -169,9 +172,9 @@ def test_what_a_deleted_list_had_is_forgotten(mailman, mlist, services):
 
 
 def test_a_broken_database_keeps_no_list_from_being_deleted(
-    mailman, mlist, services, tmp_path, log
+    mailman, mlist, services, log
 ):
-    (tmp_path / "arc.db").write_bytes(GARBAGE)
+    spoil_database(services)
 
     make_and_remove("gone@lists.example", lambda _: None)
 
@@ -206,9 +209,9 @@ def test_only_the_process_that_starts_all_others_opens_the_database(
 
 
 def test_a_database_that_cannot_be_opened_is_told_at_the_start(
-    services, tmp_path, monkeypatch, log
+    services, monkeypatch, log
 ):
-    (tmp_path / "arc.db").write_bytes(GARBAGE)
+    spoil_database(services)
     monkeypatch.setattr("sys.argv", ["master"])
 
     startup.open_database()

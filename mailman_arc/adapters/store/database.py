@@ -33,7 +33,9 @@ class Database:
             with explained(engine.url), engine.begin() as connection:
                 yield connection
         except StoreError:
-            self._is_current = False  # it may be another database by now
+            # It may be another database by now.
+            self._is_current = False
+            engine.dispose()
             raise
 
     def open(self) -> None:

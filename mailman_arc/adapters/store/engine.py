@@ -14,8 +14,8 @@ from weakref import WeakSet
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import QueuePool
 
 from mailman_arc.adapters.store.errors import StoreError, describe
 from mailman_arc.adapters.store.sqlitefile import make_file
@@ -30,6 +30,7 @@ MYSQL = ("mysql", "mariadb")  # one kind of database, two names in URLs
 
 _PROBE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 
+# A connection must not be used by two processes.
 _engines: WeakSet[Engine] = WeakSet()
 
 
@@ -83,7 +84,6 @@ def make_engine(url: URL, *, patient: bool = False) -> Engine:
         ) from error
     if backend == "postgresql":
         event.listen(engine, "connect", _limiting(timeout))
-    # A connection must not be used by two processes.
     _engines.add(engine)
     return engine
 
@@ -99,17 +99,42 @@ def _sqlite_engine(url: URL) -> Engine:
         url,
         future=True,
         hide_parameters=True,
-        poolclass=NullPool,
-        # A transaction that begins by reading may find it too late to write.
-        connect_args={"timeout": LOCK_TIMEOUT, "isolation_level": "IMMEDIATE"},
+        poolclass=QueuePool,
+        # To open the file takes longer than to read from it; and who closes it
+        # last writes to the disk what was changed.
+        pool_size=1,
+        connect_args={
+            "timeout": LOCK_TIMEOUT,
+            # A transaction that begins by reading may find it too late to write.
+            "isolation_level": "IMMEDIATE",
+            "check_same_thread": False,
+        },
     )
 
-    def prepare(*_: object) -> None:
+    def make(*_: object) -> None:
         make_file(path)
 
-    event.listen(engine, "do_connect", prepare)
+    def remember_file(_: object, record: Any) -> None:
+        record.info["file"] = _identity(path)
+
+    def compare_file(_: object, record: Any, __: object) -> None:
+        if record.info["file"] != _identity(path):
+            raise DisconnectionError("another file has its name now")
+
+    event.listen(engine, "do_connect", make)
+    event.listen(engine, "connect", remember_file)
     event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "checkout", compare_file)
+    _engines.add(engine)
     return engine
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:

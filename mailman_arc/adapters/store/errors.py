@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 _SERVER = "see that the server runs, and that database_url in arc.cfg names it rightly"
 _FILE = "Mailman's user must be able to read and write the file and its directory"
 _DAMAGED = (
-    "put a backup in its place, or move it away: a new one is made, and lists have "
-    "no settings of their own"
+    "put a backup in its place, or move it away, together with the files -wal and "
+    "-shm beside it: a new one is made, and lists have no settings of their own"
 )
 _WAYS_OUT_OF_SQLITE = (
     ("not a database", _DAMAGED),
