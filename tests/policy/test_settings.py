@@ -170,6 +170,12 @@ BAD = (
         "from, arc-authentication-results, received",
         "arc-authentication-results, received must not be signed (RFC 8617 §4.1.2",
     ),
+    ("sign_headers", "from, " + "x" * 81, "is not the name of a header field"),
+    (
+        "oversign_headers",
+        " ".join(f"x-{n}" for n in range(101)),
+        "these are more than 100 header fields",
+    ),
     ("canonicalization", "strict", "'strict' is not a canonicalization such as"),
     ("canonicalization", "", "'' is not a canonicalization"),
     ("canonicalization", "relaxed/", "is not a canonicalization"),
