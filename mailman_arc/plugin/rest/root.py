@@ -5,13 +5,13 @@ Nothing is looked up on the way: what goes wrong there, Mailman would not log.
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import falcon
 from mailman.rest.helpers import child
 
 from mailman_arc.plugin import wiring
+from mailman_arc.plugin.release import installed_version
 from mailman_arc.plugin.rest.answers import Body, answering, link, refuse_parameters
 from mailman_arc.plugin.rest.keys import AKey, AllKeys, CheckKey
 from mailman_arc.plugin.rest.listconfig import ListConfig
@@ -32,7 +32,7 @@ class Root:
         refuse_parameters(request)
         return {
             "name": wiring.section(),
-            "version": _version(),
+            "version": installed_version(),
             "identities_link": link("identities"),
             "keys_link": link("keys"),
             "lists_link": link("lists"),
@@ -83,10 +83,3 @@ class Root:
                 return CheckKey(domain, selector), []
             case _:
                 return None
-
-
-def _version() -> str:
-    try:
-        return version("mailman-arc")
-    except PackageNotFoundError:
-        return "unknown"  # run from its sources
