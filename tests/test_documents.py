@@ -42,8 +42,12 @@ def test_the_python_in_the_readme_runs():
 
 @pytest.mark.parametrize(
     ("block", "example"),
-    zip(blocks("ini"), ("arc.cfg", "mailman.cfg", "mailman.cfg"), strict=True),
-    ids=["arc.cfg", "mailman.cfg", "incoming runner"],
+    zip(
+        blocks("ini"),
+        ("arc.cfg", "mailman.cfg", "arc.cfg", "mailman.cfg"),
+        strict=True,
+    ),
+    ids=["arc.cfg", "mailman.cfg", "key of openssl", "incoming runner"],
 )
 def test_the_readme_configures_what_the_examples_do(block: str, example: str):
     said = parsed(block)
@@ -52,6 +56,15 @@ def test_the_readme_configures_what_the_examples_do(block: str, example: str):
     for section in said.sections():
         for name, value in said[section].items():
             assert full[section][name] == value
+
+
+def test_what_the_readme_puts_into_arc_cfg_is_enough_to_seal():
+    of_site, key = (each for each in blocks("ini") if each.startswith("[arc]"))
+    with_our_keys = parse_text(of_site, "arc.cfg")
+    with_openssl = parse_text(of_site + key.removeprefix("[arc]\n"), "arc.cfg")
+
+    assert with_our_keys.identities["arc"].is_managed
+    assert not with_openssl.identities["arc"].is_managed
 
 
 def test_the_commands_of_the_readme_make_a_key(tmp_path: Path):

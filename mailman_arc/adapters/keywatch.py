@@ -92,6 +92,10 @@ class KeyWatch:
         known = self._known.get((name, _digest(key)))
         return known.since if known else None
 
+    def remembered(self, name: str, key: VerifyingKey) -> int | None:
+        """Like `since`, but of any key, as the memory has it; the DNS is not asked."""
+        return self._memory.since(name, _digest(key))
+
     def ask(self, keys: Mapping[str, VerifyingKey]) -> dict[str, Publication]:
         """What the DNS says now, by name, whatever it said before; waits for it."""
         answers = self._resolver.fetch(keys)

@@ -221,6 +221,17 @@ def test_since_when_a_key_is_shown_outlives_a_restart(house):
     assert house.watch.since(NAME, KEY) == first
 
 
+def test_what_is_remembered_can_be_told_without_asking_the_dns(house):
+    assert house.watch.remembered(NAME, KEY) is None
+    house.look()
+    house.start()
+    asked = house.dns.asked
+
+    assert house.watch.remembered(NAME, KEY) == int(house.now)
+    assert house.watch.remembered(OTHER_NAME, KEY) is None
+    assert house.dns.asked == asked
+
+
 def test_only_changes_are_written(house):
     house.look()
     stamp = house.path.stat()

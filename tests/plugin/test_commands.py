@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -81,33 +82,55 @@ def test_it_is_a_command_of_mailman():
     assert verifyObject(ICLISubCommand, Arc())
 
 
+def every_command(
+    group: click.Group = arc, *words: str
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """All commands with their words, those below others included."""
+    for name, command in group.commands.items():
+        yield (*words, name), command
+        if isinstance(command, click.Group):
+            yield from every_command(command, *words, name)
+
+
 def test_each_command_explains_itself_and_its_options():
     names = arc.list_commands(click.Context(arc))
     assert names == sorted(names)
-    for name in names:
-        text = good(name, "--help")
-        assert re.search(r"^  [A-Z].*\.$", text, re.MULTILINE | re.DOTALL), name
-        for parameter in arc.commands[name].params:
+    for words, command in every_command():
+        text = good(*words, "--help")
+        assert re.search(r"^  [A-Z].*\.$", text, re.MULTILINE | re.DOTALL), words
+        for parameter in command.params:
             if isinstance(parameter, click.Option):
-                assert parameter.help, (name, parameter.name)
+                assert parameter.help, (words, parameter.name)
 
 
 EXAMPLES = re.findall(r"^mailman arc (.+)$", README, re.MULTILINE)
 
 
 def test_every_command_is_in_the_readme():
+    for words, command in every_command():
+        if not isinstance(command, click.Group):
+            name = " ".join(words)
+            assert any(f"{each} ".startswith(f"{name} ") for each in EXAMPLES), name
     assert {each.split()[0] for each in EXAMPLES} == set(arc.commands)
 
 
-def test_the_examples_of_the_readme_work(tmp_path, monkeypatch, files):
+def test_the_examples_of_the_readme_work(tmp_path, monkeypatch, files, install):
+    """In their order; what `keys new` says is published before the next one."""
     monkeypatch.chdir(tmp_path)
+    zone = tmp_path / "site.zone"
+    zone.write_text((files / "test.zone").read_text())
     (tmp_path / "message.eml").write_bytes(SIGNED)
     (tmp_path / "openarc.conf").write_text("Domain a.example\n")
     (tmp_path / "test.zone").write_text((files / "test.zone").read_text())
 
     for example in EXAMPLES:
         words = example.replace("discuss@lists.example.org", LIST).partition(" <")[0]
-        good(*words.split(), given=SIGNED)
+        install(test_keys=str(zone))
+        done = run(*words.split(), given=SIGNED)
+        assert done.exit_code == 0, (example, done.output)
+        if example.startswith("keys new"):
+            published = re.findall(r"^.* IN TXT .*\n", done.output, re.MULTILINE)
+            zone.write_text(zone.read_text() + "".join(published))
 
     assert (tmp_path / "sealed.eml").read_bytes().startswith(b"ARC-Seal: i=1;")
     assert "[arc]\n" in (tmp_path / "new.cfg").read_text()

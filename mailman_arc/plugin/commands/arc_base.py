@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 from collections.abc import Callable, Iterable
 from typing import IO, Any, TypeVar
 
@@ -10,6 +11,8 @@ import click
 from mailman.interfaces.listmanager import IListManager
 from zope.component import getUtility
 
+from mailman_arc.mailauth.domains import parse_domain
+from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.wiring import Services
 
@@ -58,6 +61,22 @@ def find_list(spec: str) -> Any:
     if found is None:
         raise click.UsageError(f"No such list: {harmless(spec)}")
     return found
+
+
+def read_domain(text: str) -> str:
+    """A domain or selector as the DNS has it; an error of usage if it is none."""
+    try:
+        return parse_domain(text)
+    except MalformedField as error:
+        raise click.BadParameter(f"{harmless(text)} is not a domain name") from error
+
+
+def user_name(number: int) -> str:
+    """The name of a user of this machine, or the number."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def write_lines(lines: Iterable[str], outfp: IO[str]) -> None:

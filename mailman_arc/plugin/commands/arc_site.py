@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.commands.arc_base import (
     usable_services,
+    user_name,
     with_output,
     write_json,
     write_lines,
@@ -61,7 +61,7 @@ def status(ctx: click.Context, form: str, outfp: IO[str]) -> None:
         told = {
             "version": installed_version(),
             "enabled": True,
-            "user": _user(os.geteuid()),
+            "user": user_name(os.geteuid()),
             "findings": [
                 {"severity": each.severity, "text": each.text} for each in found
             ],
@@ -90,7 +90,7 @@ def check(ctx: click.Context, form: str, outfp: IO[str]) -> None:
         found += [*find_about_identities(services), *_check_database(services)]
     found += [*find_in_mailman_cfg(), find_where_posts_are_judged(), *_check_user()]
     found = [each for each in found if each.severity is not Severity.GOOD]
-    user = _user(os.geteuid())
+    user = user_name(os.geteuid())
     if form == "json":
         problems = [
             {"severity": each.severity, "text": _placed(each)} for each in found
@@ -179,8 +179,8 @@ def _check_user() -> Iterator[Finding]:
     if owner != os.geteuid():
         yield Finding(
             Severity.WARNING,
-            f"Mailman's files belong to {_user(owner)}; run the check as that user, "
-            "who may not be able to read what you can",
+            f"Mailman's files belong to {user_name(owner)}; run the check as that "
+            "user, who may not be able to read what you can",
         )
 
 
@@ -223,10 +223,3 @@ def _identity_line(told: dict[str, Any]) -> str:
 def _exit_by(ctx: click.Context, found: list[Finding]) -> None:
     if any(each.severity is Severity.ERROR for each in found):
         ctx.exit(1)
-
-
-def _user(number: int) -> str:
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)

@@ -7,10 +7,8 @@ from typing import IO
 
 import click
 
-from mailman_arc.mailauth.domains import parse_domain
-from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.plugin.commands.arc_base import (
-    harmless,
+    read_domain,
     usable_services,
     with_output,
     write_json,
@@ -24,6 +22,7 @@ from mailman_arc.policy.trustkit import show_trust_kit, trust_kit
     "--domain",
     "-d",
     "domains",
+    type=read_domain,
     multiple=True,
     metavar="DOMAIN",
     help="A sealing domain; by default those of all identities.",
@@ -36,7 +35,7 @@ def trust_kit_(domains: tuple[str, ...], form: str, outfp: IO[str]) -> None:
     for Microsoft 365, rspamd, Authentication Milter, OpenDMARC and MDaemon.
     """
     if domains:
-        names = [_domain(each) for each in domains]
+        names = [*domains]
     else:
         identities = usable_services().configuration.identities.values()
         names = sorted({each.domain for each in identities})
@@ -49,10 +48,3 @@ def trust_kit_(domains: tuple[str, ...], form: str, outfp: IO[str]) -> None:
 
 
 COMMANDS = (trust_kit_,)
-
-
-def _domain(text: str) -> str:
-    try:
-        return parse_domain(text)
-    except MalformedField as error:
-        raise click.BadParameter(f"{harmless(text)} is not a domain name") from error

@@ -9,6 +9,7 @@ from zope.interface import implementer
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.commands import (
     arc_import,
+    arc_keys,
     arc_lists,
     arc_mail,
     arc_site,
@@ -33,7 +34,7 @@ def arc() -> None:
         )
 
 
-for _module in (arc_site, arc_lists, arc_mail, arc_import, arc_trust):
+for _module in (arc_site, arc_keys, arc_lists, arc_mail, arc_import, arc_trust):
     for _command in _module.COMMANDS:
         arc.add_command(_command)
 

@@ -1,0 +1,53 @@
+"""The keys of this site: those that are turned over here, and those of `arc.cfg`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from mailman_arc.adapters.keystore import StoredKey
+from mailman_arc.mailauth.keyrecord import key_name
+from mailman_arc.plugin.wiring import Services
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """A key, and where it is; `stored` is how far it has come, if it turns over."""
+
+    domain: str
+    selector: str
+    path: str
+    stored: StoredKey | None = None
+
+    @classmethod
+    def of_store(cls, key: StoredKey) -> Self:
+        """A key that is turned over here."""
+        return cls(key.domain, key.selector, str(key.path), key)
+
+    @property
+    def record_name(self) -> str:
+        """Where in the DNS its record is."""
+        return key_name(self.selector, self.domain)
+
+
+def list_keys(
+    services: Services, wanted: str | None = None
+) -> tuple[list[ListedKey], list[str]]:
+    """The keys of a domain, or all, and what is wrong with others.
+
+    They are in the order of domain and selector.  Raises `KeyFileError` when the
+    directory of the keys cannot be read.
+    """
+    found: dict[tuple[str, str], ListedKey] = {}
+    problems: list[str] = []
+    for domain in services.key_store.domains():
+        if wanted in (None, domain):
+            listing = services.key_store.listing(domain)
+            problems += map(str, listing.problems)
+            for key in listing.keys:
+                found[domain, key.selector] = ListedKey.of_store(key)
+    for identity in services.configuration.identities.values():
+        if wanted in (None, identity.domain) and not identity.is_managed:
+            name = identity.domain, identity.selector
+            found[name] = ListedKey(*name, identity.key_file)
+    return [found[name] for name in sorted(found)], problems
