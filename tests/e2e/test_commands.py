@@ -20,6 +20,8 @@ def test_the_commands_see_what_happens(house: FurnishedHouse):
 
     assert "sealing as lists.example.org with selector arc2026" in arc("arc", "status")
     assert "no errors" in arc("arc", "check")
+    assert arc("arc", "keys", "check").startswith("shown: the DNS shows the key at ")
+    assert "IN TXT ( " in arc("arc", "keys", "new", "lists.example.org")
     arc("arc", "settings", discuss.address, "mode=s")
     lists = json.loads(arc("arc", "lists", "--format", "json"))
     [told] = [each for each in lists if each["list_id"] == discuss.list_id]
