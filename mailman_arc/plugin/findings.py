@@ -1,15 +1,13 @@
 """What in mailman.cfg and arc.cfg helps or keeps the plugin from its work.
 
-A list, so that the log at the start, `mailman arc status` and `mailman arc check`
-say the same.
+A list, so that the log at the start and `mailman arc status`, `check` and
+`doctor` say the same.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from lazr.config import as_boolean
@@ -18,6 +16,7 @@ from mailman.config import config
 from mailman_arc.mailauth.crypto import SigningKey
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.configuration import Identity
+from mailman_arc.policy.diagnosis import Finding, Severity
 from mailman_arc.policy.keychoice import ED25519_WARNING
 from mailman_arc.policy.outbound import Unsealed
 
@@ -25,27 +24,6 @@ from mailman_arc.policy.outbound import Unsealed
 DELIVERY = "mailman_arc.plugin.delivery.deliver"
 DOOR = "mailman_arc.plugin.door.ArcLMTPRunner"
 INCOMING = "mailman_arc.plugin.incoming.ArcIncomingRunner"
-
-
-class Severity(StrEnum):
-    """How bad it is."""
-
-    GOOD = "good"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was found; the text of a problem has the way out in it.
-
-    `section` and `name` are its place in mailman.cfg, if it has one there.
-    """
-
-    severity: Severity
-    text: str
-    section: str = ""
-    name: str = ""
 
 
 def find_in_mailman_cfg() -> Iterator[Finding]:
@@ -106,12 +84,17 @@ def find_where_posts_are_judged() -> Finding:
 
 def find_about_identities(services: Services) -> Iterator[Finding]:
     """Who seals, and with keys of what kind."""
+    yield from find_whether_somebody_seals(services)
+    for identity in services.configuration.identities.values():
+        yield from _find_about_identity(services, identity)
+
+
+def find_whether_somebody_seals(services: Services) -> Iterator[Finding]:
+    """What is missing for any sealing at all."""
     missing = ", ".join(services.configuration.missing_for_sealing)
     if missing:
         text = f"posts are not sealed: arc.cfg has no {missing}"
         yield Finding(Severity.ERROR, text)
-    for identity in services.configuration.identities.values():
-        yield from _find_about_identity(services, identity)
 
 
 def find_all(services: Services) -> list[Finding]:

@@ -7,7 +7,7 @@ from typing import Any
 from mailman.interfaces.plugin import IPlugin
 from zope.interface import implementer
 
-from mailman_arc.plugin import startup, wiring
+from mailman_arc.plugin import doctor, startup, wiring
 from mailman_arc.plugin.seams import degrade
 
 
@@ -42,3 +42,5 @@ class ArcPlugin:
             startup.open_database()
         with degrade("start"):
             startup.report_configuration()
+        with degrade("start"):
+            doctor.report_summary()

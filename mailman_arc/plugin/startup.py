@@ -12,15 +12,16 @@ from zope.event import subscribers
 
 from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.plugin import wiring
-from mailman_arc.plugin.findings import Severity, find_all, find_in_mailman_cfg
+from mailman_arc.plugin.findings import find_all, find_in_mailman_cfg
 from mailman_arc.plugin.seams import degrade
+from mailman_arc.policy.diagnosis import Severity
 
 
 HANDLER = "arc-authenticate"
 MAILMANS_OWN = "validate-authenticity"  # the handler ours stands in for
 PIPELINES = ("default-posting-pipeline", "default-owner-pipeline")
 
-_LEVELS = {
+LEVELS = {
     Severity.GOOD: logging.INFO,
     Severity.WARNING: logging.WARNING,
     Severity.ERROR: logging.ERROR,
@@ -58,11 +59,11 @@ def report_configuration() -> None:
 
     Every process loads the plugin; only the one that starts the others speaks.
     """
-    if not _starts_others():
+    if not starts_others():
         return
     services = wiring.services()
     for each in find_in_mailman_cfg() if services is None else find_all(services):
-        _log.log(_LEVELS[each.severity], "%s", each.text)
+        _log.log(LEVELS[each.severity], "%s", each.text)
 
 
 def open_database() -> None:
@@ -70,7 +71,7 @@ def open_database() -> None:
 
     A process that finds them otherwise does the same when it first needs them.
     """
-    services = wiring.services() if _starts_others() else None
+    services = wiring.services() if starts_others() else None
     if services is None:
         return
     database = services.storage.database
@@ -101,5 +102,6 @@ def _forget_list(event: object) -> None:
             _log.error("%s: what the list had is still there: %s", list_id, error)
 
 
-def _starts_others() -> bool:
+def starts_others() -> bool:
+    """Tell whether this is the process that starts the others."""
     return Path(sys.argv[0]).name == "master"

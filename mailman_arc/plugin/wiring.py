@@ -43,7 +43,7 @@ from mailman_arc.policy.settings import SiteSettings
 SECRET_FILE = "arc.secret"
 KEY_DIRECTORY = "arc/keys"
 SHOWN_KEYS_FILE = "arc/shown.json"
-FIRST_TRIES = 3  # of the first look whether the DNS shows a key
+FIRST_TRIES = 3  # of what may take one `dns_timeout`
 
 _log = logging.getLogger("mailman.plugins.arc")
 
@@ -103,19 +103,24 @@ class Services:
         )
 
     @cached_property
-    def key_watch(self) -> KeyWatch:
-        """What the DNS shows of our keys; the first look takes one `dns_timeout`."""
+    def hasty_resolver(self) -> Resolver:
+        """The DNS, for one `dns_timeout` in all; remembers nothing."""
         options = self._resolver_options
         hasty = replace(
             options,
             timeout=options.timeout / FIRST_TRIES,
             deadline=min(options.timeout, options.deadline),
-            # The watch remembers by itself, and a key that was missing is
-            # published a moment later.
             cache_size=0,
         )
+        return Resolver(hasty, self._static_answers)
+
+    @cached_property
+    def key_watch(self) -> KeyWatch:
+        """What the DNS shows of our keys; the first look takes one `dns_timeout`."""
         return KeyWatch(
-            Resolver(hasty, self._static_answers),
+            # The watch remembers by itself, and a key that was missing is
+            # published a moment later.
+            self.hasty_resolver,
             ShownKeys(self.data_dir / SHOWN_KEYS_FILE),
             time.time,
             _degrading_in_background,

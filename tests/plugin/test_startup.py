@@ -96,6 +96,7 @@ def test_an_enabled_plugin_is_found_and_says_who_seals(tmp_path, files):
     assert started.log == [
         DOOR_ONLY,
         "sealing as lists.example with selector arc (rsa-sha256, 1024 bits)",
+        "doctor: 2 warnings; `mailman arc doctor` names them",
     ]
 
 
@@ -146,6 +147,7 @@ def test_everything_that_was_forgotten_is_named(tmp_path):
         "octets, no moderator sees the verdict, none waits for the DNS, and "
         "trusted_authserv_ids is ignored",
         "posts are not sealed",
+        "doctor",
     ]
 
 
@@ -291,5 +293,6 @@ def test_a_key_that_is_not_published_is_told_at_the_start(tmp_path, files):
 
     assert started.log[1:] == [
         "posts are not sealed: the DNS does not show the key at "
-        "other._domainkey.lists.example (there is none)"
+        "other._domainkey.lists.example (there is none)",
+        "doctor: 1 error and 2 warnings; `mailman arc doctor` names them",
     ]

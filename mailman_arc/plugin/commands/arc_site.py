@@ -21,8 +21,6 @@ from mailman_arc.plugin.commands.arc_base import (
     write_lines,
 )
 from mailman_arc.plugin.findings import (
-    Finding,
-    Severity,
     find_about_identities,
     find_all,
     find_in_mailman_cfg,
@@ -39,6 +37,7 @@ from mailman_arc.plugin.siteconfig import (
 )
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.configuration import Configuration
+from mailman_arc.policy.diagnosis import Finding, Severity
 from mailman_arc.policy.outbound import Unsealed
 from mailman_arc.policy.settings import SETTINGS, Scope, Setting
 

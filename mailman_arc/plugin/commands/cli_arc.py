@@ -8,6 +8,7 @@ from zope.interface import implementer
 
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.commands import (
+    arc_doctor,
     arc_import,
     arc_keys,
     arc_lists,
@@ -34,7 +35,15 @@ def arc() -> None:
         )
 
 
-for _module in (arc_site, arc_keys, arc_lists, arc_mail, arc_import, arc_trust):
+for _module in (
+    arc_site,
+    arc_doctor,
+    arc_keys,
+    arc_lists,
+    arc_mail,
+    arc_import,
+    arc_trust,
+):
     for _command in _module.COMMANDS:
         arc.add_command(_command)
 

@@ -1,0 +1,201 @@
+"""What is wrong with this site: looks at its files, its lists and the DNS.
+
+Nothing is changed by it, but tables that are not up to date.  The judgements
+are those of `policy.diagnosis`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lazr.config import as_boolean
+from mailman.config import config
+from mailman.database.transaction import transaction
+from mailman.interfaces.listmanager import IListManager
+from mailman.interfaces.mailinglist import DMARCMitigateAction
+from zope.component import getUtility
+
+from mailman_arc.adapters.keywatch import LooksUp
+from mailman_arc.adapters.secretfile import SecretFileError, read_or_make_secret
+from mailman_arc.adapters.store.errors import StoreError
+from mailman_arc.mailauth.arc.seal import SealingIdentity
+from mailman_arc.plugin import wiring
+from mailman_arc.plugin.findings import (
+    find_in_mailman_cfg,
+    find_where_posts_are_judged,
+    find_whether_somebody_seals,
+)
+from mailman_arc.plugin.sealingkeys import SealingKeys
+from mailman_arc.plugin.startup import HANDLER, LEVELS, PIPELINES, starts_others
+from mailman_arc.plugin.wiring import KEY_DIRECTORY, SECRET_FILE, Services
+from mailman_arc.policy.diagnosis import (
+    Finding,
+    ListState,
+    Pipeline,
+    Severity,
+    judge_directory,
+    judge_dns,
+    judge_key,
+    judge_lists,
+    judge_mail_domain,
+    judge_pipelines,
+    judge_queues,
+    names_for_diagnosis,
+    summarise,
+)
+
+
+_log = logging.getLogger("mailman.plugins.arc")
+
+_Own = Mapping[str, Mapping[str, str]]  # the lists' own values, by list-id
+
+
+def examine(
+    services: Services,
+    resolver: LooksUp,
+    *,
+    is_mailmans_user: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Finding]:
+    """All there is to say of a site; the DNS is asked once, for everything.
+
+    It takes as long as the resolver lets a batch take.  What belongs to Mailman's
+    user is left alone unless we are that user: what is made in passing would
+    belong to somebody else.  `clock` counts seconds.
+    """
+    found = [
+        *find_in_mailman_cfg(),
+        find_where_posts_are_judged(),
+        *_find_about_removal(),
+        *find_whether_somebody_seals(services),
+    ]
+    own: _Own = {}
+    if is_mailmans_user:
+        found += _find_in_data_directory(services)
+        try:
+            own = services.list_settings.all()
+        except StoreError as error:
+            found.append(Finding(Severity.ERROR, f"settings of lists: {error}"))
+    lists = _lists(services, own)
+    found += judge_pipelines(_pipelines(lists), lists, HANDLER)
+    has_identities = bool(services.configuration.identities)
+    found += judge_lists(lists, has_identities=has_identities)
+    found += judge_queues(len(config.switchboards["shunt"].files))
+
+    keys, problems = _keys(services)
+    found += problems
+    hosts = sorted({each.mail_host for each in lists})
+    started = clock()
+    answers = resolver.fetch(names_for_diagnosis(keys, hosts))
+    found += judge_dns(answers, clock() - started, services.settings)
+    for key in keys:
+        found += judge_key(key, answers)
+    for host in hosts:
+        found += judge_mail_domain(host, answers)
+    # Two identities may have one key.
+    return list(dict.fromkeys(found))
+
+
+def report_summary() -> None:
+    """Say in the log of the process that starts the others how much is wrong.
+
+    The start waits for the DNS, for one `dns_timeout` at most.
+    """
+    services = wiring.services() if starts_others() else None
+    if services is None:
+        return
+    found = examine(services, services.hasty_resolver)
+    services.storage.database.close()
+    severities = [each.severity for each in found]
+    worst = max(severities, key=list(Severity).index)
+    hint = "" if worst is Severity.GOOD else "; `mailman arc doctor` names them"
+    _log.log(LEVELS[worst], "doctor: %s%s", summarise(found), hint)
+
+
+def _find_about_removal() -> Iterator[Finding]:
+    if as_boolean(config.mta.remove_dkim_headers):
+        yield Finding(
+            Severity.GOOD,
+            "remove_dkim_headers is set in mailman.cfg; posts are judged before "
+            "that, and sealed after it",
+        )
+
+
+def _find_in_data_directory(services: Services) -> Iterator[Finding]:
+    directory = services.data_dir
+    yield from _judge_directory(directory)
+    made_here = directory / KEY_DIRECTORY
+    for each in (made_here.parent, made_here):
+        if each.exists():
+            yield from _judge_directory(each)
+    secret = directory / SECRET_FILE
+    if secret.exists():
+        try:
+            read_or_make_secret(secret)
+        except SecretFileError as error:
+            yield Finding(
+                Severity.ERROR,
+                f"posts are judged twice, on arrival and in the pipeline: {error}",
+            )
+
+
+def _judge_directory(path: Path) -> Iterator[Finding]:
+    return judge_directory(
+        str(path),
+        is_there=path.is_dir(),
+        is_writable=os.access(path, os.W_OK | os.X_OK),
+    )
+
+
+def _lists(services: Services, own: _Own) -> list[ListState]:
+    # With its end no other process has to wait for us.
+    with transaction():
+        return sorted(
+            (
+                _list_state(services, each, own)
+                for each in getUtility(IListManager).mailing_lists
+            ),
+            key=lambda each: each.address,
+        )
+
+
+def _list_state(services: Services, mlist: Any, own: _Own) -> ListState:
+    host = str(mlist.mail_host)
+    return ListState(
+        str(mlist.fqdn_listname),
+        host,
+        services.configuration.for_list(host, own.get(mlist.list_id)),
+        str(mlist.posting_pipeline),
+        wraps=mlist.dmarc_mitigate_action is DMARCMitigateAction.wrap_message,
+        has_list_fields=bool(mlist.include_rfc2369_headers),
+    )
+
+
+def _pipelines(lists: Iterable[ListState]) -> list[Pipeline]:
+    names = dict.fromkeys((*PIPELINES, *(each.pipeline for each in lists)))
+    return [Pipeline(name, _place(name), name in PIPELINES) for name in names]
+
+
+def _place(pipeline: str) -> int | None:
+    handlers = [each.name for each in config.pipelines.get(pipeline, ())]
+    return handlers.index(HANDLER) if HANDLER in handlers else None
+
+
+def _keys(services: Services) -> tuple[list[SealingIdentity], list[Finding]]:
+    """The key that each identity should seal with, and what is wrong with files."""
+    keys = []
+    problems = []
+    # Without a watch, which asks the DNS and remembers what it said.
+    files = SealingKeys(services.keys, services.key_store, watch=None)
+    for identity in services.configuration.identities.values():
+        chosen = files.choose(identity, int(time.time()))
+        problems += [Finding(Severity.ERROR, each) for each in chosen.errors]
+        problems += [Finding(Severity.WARNING, each) for each in chosen.warnings]
+        if isinstance(chosen.identity, SealingIdentity):
+            keys.append(chosen.identity)
+    return keys, problems
