@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from mailman.interfaces.mailinglist import DMARCMitigateAction
 
+from mailman_arc.adapters.keyfiles import read_signing_key
 from mailman_arc.plugin import doctor as plugin_doctor
 from mailman_arc.plugin.commands.cli_arc import arc
 from mailman_arc.plugin.doctor import examine
@@ -127,6 +128,15 @@ def no_selector_nor_keys(site: Site) -> None:
     site.set(selector="", key_file="")
 
 
+def old_key(site: Site) -> None:
+    site.set(selector="", key_file="", key_directory=str(site.root / "keys"))
+    store = site.services().key_store
+    store.new(HOST, "old", 1_000_000_000)
+    key = store.set_state(HOST, "old", "active", 1_000_000_000)
+    record = key_record(read_signing_key(key.path)).decode()
+    site.dns.zone = {**ZONE, f"old._domainkey.{HOST}": record}
+
+
 def foreign_identity(site: Site) -> None:
     site.sections["identity.other"] = {
         "domain": "other.example",
@@ -162,6 +172,10 @@ FAULTS: dict[str, tuple[Callable[[Site], object], str]] = {
     "no keys made here": (
         no_selector_nor_keys,
         "error: posts are not sealed: lists.example has no active key",
+    ),
+    "an old key": (
+        old_key,
+        "warning: the key old of lists.example has been in use since 2001-09-09: it",
     ),
     "nobody seals": (
         lambda site: site.set(domain="", authserv_id=HOST, selector="", key_file=""),
