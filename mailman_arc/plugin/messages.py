@@ -103,9 +103,29 @@ class _PlainGenerator(BytesGenerator):
         return self._fp  # type: ignore[attr-defined]
 
     def _handle_multipart(self, msg: Message) -> None:
-        # A multipart whose parts could not be told apart is held as text.
-        write = super()._handle_text if _is_text(msg) else super()._handle_multipart  # type: ignore[misc]
-        write(msg)
+        if _is_text(msg):  # its parts could not be told apart
+            super()._handle_text(msg)  # type: ignore[misc]
+        elif msg.get_boundary() == "":  # None: it has none yet
+            self._write_parts(msg)
+        else:
+            super()._handle_multipart(msg)  # type: ignore[misc]
+
+    def _write_parts(self, msg: Message) -> None:
+        """Write a multipart whose boundary is empty; the base class would make one.
+
+        It would change the message, too, to another one each time.
+        """
+        parts = []
+        for part in msg.get_payload():
+            buffer = BytesIO()
+            self.clone(buffer).flatten(part, unixfrom=False, linesep="\r\n")
+            parts.append(buffer.getvalue())
+        if msg.preamble is not None:
+            self._write_lines(msg.preamble)
+            self._current.write(b"\r\n")
+        self._current.write(b"--\r\n" + b"\r\n--\r\n".join(parts) + b"\r\n----\r\n")
+        if msg.epilogue is not None:
+            self._write_lines(msg.epilogue)
 
     def _write_lines(self, lines: str) -> None:
         # The base class writes line by line, which takes a second for 3 MB of

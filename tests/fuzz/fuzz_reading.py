@@ -43,6 +43,7 @@ SEEDS = (
     b"X-Mailman-ARC-Arrival: AAAA\r\n" + POSTS[0],
     b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\na\r\n--x--\r\n",
     b"Content-Type: multipart/mixed\r\n\r\n--x\r\n",
+    b"Content-Type: multipart/mixed; boundary\r\n\r\n--\r\n",
     b"Content-Type: message/rfc822\r\n\r\nFrom: a\r\n\r\nb\r\n",
     b"Subject: \xff\xfc\r\n\t=?utf-8?q?=0A?=\r\n\r\n\xff",
     b"A: b\rC: d\r\nFrom : x\r\nno field\r\n\r\n",

@@ -100,6 +100,10 @@ KEPT = {
     "a delivery report": REPORT,
     "something signed": SIGNED,
     "a multipart without boundary": with_type(b"multipart/mixed", b"text\r\n"),
+    "a multipart with an empty boundary": with_type(
+        b"multipart/mixed; boundary",
+        b"one\r\n--\r\nX: y\r\n\r\ntwo\r\n--\r\n\r\nthree\r\n----\r\nfour\r\n",
+    ),
     "a multipart without parts": with_type(b"multipart/mixed; boundary=x", b"t\r\n"),
     "encoded words": TOP + b"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nbody\r\n",
     "a chain": chain_of(3),
