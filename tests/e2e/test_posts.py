@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import re
 
 import pytest
@@ -246,7 +247,8 @@ def test_a_post_that_can_be_read_in_two_ways_is_judged_as_people_read_it(
 
     copy = house.deliver(b"X-Note: a\r" + evil + genuine, discuss)
 
-    assert b"To my account." in copy.octets.partition(b"\r\n\r\n")[2]
+    text = email.message_from_bytes(copy.octets).get_payload(decode=True)
+    assert b"To my account." in text
     assert "dmarc=fail" in first_field(copy, "ARC-Authentication-Results")
     assert_others_accept(copy.octets)
 
@@ -279,8 +281,10 @@ def test_a_copied_voucher_is_worth_nothing(house: FurnishedHouse):
     house.site.inject(stolen, open_list)
     copy = house.collect(forged)[0]
 
-    assert "dmarc=fail" in first_field(copy, "ARC-Authentication-Results")
+    assert not copy.fields("ARC-Seal")
+    assert not copy.fields("Authentication-Results")
     assert b"X-Mailman-ARC-Arrival" not in copy.octets
+    assert "not sealed: changed between arrival and pipeline" in house.log_of(forged)
     discuss.moderate(held["request_id"], "discard")
 
 
