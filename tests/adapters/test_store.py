@@ -76,8 +76,10 @@ def servers() -> Iterator[Callable[[str], Server]]:
 def empty_database(server_url: str, name: str) -> URL:
     url = make_url(server_url)
     engine = create_engine(url, future=True, isolation_level="AUTOCOMMIT")
+    # PostgreSQL waits for nobody: a session that was just closed may linger.
+    force = "WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
     with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name} {force}"))
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return url.set(database=name)

@@ -53,6 +53,7 @@ def test_lists_need_no_change_when_the_plugin_comes_and_goes():
         assert sealed.fields("ARC-Seal")
 
         house.site.configure_mailman({"plugin.arc": {"enabled": "no"}})
+        house.site.wait_until_idle()
         house.site.restart()
         plain = house.deliver(posts.make_post(ANN, discuss.address), discuss)
 
