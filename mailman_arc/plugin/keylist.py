@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from datetime import UTC, datetime
+from typing import Any, Self
 
 from mailman_arc.adapters.keystore import StoredKey
 from mailman_arc.mailauth.keyrecord import key_name
@@ -51,3 +52,22 @@ def list_keys(
             name = identity.domain, identity.selector
             found[name] = ListedKey(*name, identity.key_file)
     return [found[name] for name in sorted(found)], problems
+
+
+def tell_stored(key: StoredKey) -> dict[str, Any]:
+    """How far a key has come that is turned over here, for programs."""
+    return {
+        "state": key.state,
+        "algorithm": key.algorithm,
+        "bits": key.bits,
+        "created_at": iso_time(key.created_at),
+        "activated_at": iso_time(key.activated_at),
+        "retired_at": iso_time(key.retired_at),
+    }
+
+
+def iso_time(seconds: int | None) -> str | None:
+    """UTC without a zone, as Mailman writes times."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()

@@ -27,7 +27,6 @@ from mailman_arc.plugin.commands.keys_told import (
     check_line,
     day_of,
     is_shown,
-    iso_time,
     list_line,
     needed_until,
     publications_of,
@@ -36,7 +35,7 @@ from mailman_arc.plugin.commands.keys_told import (
     tell_found,
     tell_unusable,
 )
-from mailman_arc.plugin.keylist import ListedKey, list_keys
+from mailman_arc.plugin.keylist import ListedKey, iso_time, list_keys
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.configuration import Configuration
 from mailman_arc.policy.dnsrecord import RecordForm, record_value, show_record

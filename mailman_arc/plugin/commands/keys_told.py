@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from mailman_arc.adapters.keyfiles import KeyFileError
 from mailman_arc.adapters.keystore import StoredKey
 from mailman_arc.mailauth.crypto import VerifyingKey
 from mailman_arc.mailauth.keycheck import Found, Publication
-from mailman_arc.plugin.keylist import ListedKey
+from mailman_arc.plugin.keylist import ListedKey, iso_time, tell_stored
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.keychoice import not_shown, record_needed_until
 
@@ -111,15 +110,8 @@ def tell_unusable(key: ListedKey) -> dict[str, Any]:
     }
     stored = key.stored
     if stored is not None:
-        told |= {
-            "state": stored.state,
-            "algorithm": stored.algorithm,
-            "bits": stored.bits,
-            "created_at": iso_time(stored.created_at),
-            "activated_at": iso_time(stored.activated_at),
-            "retired_at": iso_time(stored.retired_at),
-            "record_needed_until": iso_time(needed_until(stored)),
-        }
+        told |= tell_stored(stored)
+        told["record_needed_until"] = iso_time(needed_until(stored))
     return told
 
 
@@ -146,13 +138,6 @@ def _dns_words(told: dict[str, Any]) -> str:
     if told["shown_since"]:
         return f"shown since {day_of(told['shown_since'])}"
     return "not seen so far"
-
-
-def iso_time(seconds: int | None) -> str | None:
-    """UTC without a zone, as Mailman writes times."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
 def day_of(time_: str) -> str:
