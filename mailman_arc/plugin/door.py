@@ -15,13 +15,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from email.message import Message
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailman.config import config
 from mailman.runners.lmtp import LMTPHandler, LMTPRunner
 
-from mailman_arc.adapters.zonefile import ZoneFileError, ZoneRecord, parse_records
 from mailman_arc.mailauth.message import WireMessage, read_message
 from mailman_arc.mailauth.spf import Envelope
 from mailman_arc.plugin import wiring
@@ -43,11 +41,10 @@ from mailman_arc.plugin.xforward import (
 from mailman_arc.policy.arrival import Arrival
 from mailman_arc.policy.inbound import is_spf_told, names_to_look_up
 from mailman_arc.policy.patience import Patience
-from mailman_arc.policy.settings import SiteSettings
 
 
 if TYPE_CHECKING:
-    from mailman_arc.adapters.spf import SpfChecker
+    pass
 
 
 _log = logging.getLogger("mailman.plugins.arc")
@@ -180,7 +177,7 @@ class DoorKeeper:
         self.services = services
         self._clock = clock
         self._seconds = services.settings.dns_deadline + cpu_seconds
-        self._spf = _make_spf_checker(services.settings)
+        self._spf = services.spf
         self._patience = Patience(services.settings.temperror_hold)
 
     async def judge(self, envelope: Any) -> Judged | None:
@@ -231,33 +228,6 @@ def _fingerprint(envelope: Any) -> bytes:
 def _message_id(message: WireMessage) -> str:
     fields = message.named(b"message-id")
     return one_line(fields[0].value.decode("utf-8", "replace") if fields else "n/a")
-
-
-def _make_spf_checker(settings: SiteSettings) -> SpfChecker | None:
-    """Build what evaluates SPF; None without pyspf, which is an extra.
-
-    Imported here, because other processes have no use for it.
-    """
-    try:
-        from mailman_arc.adapters.spf import SpfChecker, SpfOptions  # noqa: PLC0415
-    except ImportError:
-        _log.info("SPF is not evaluated: pyspf is not installed")
-        return None
-    options = SpfOptions(
-        nameservers=settings.nameservers,
-        port=settings.nameserver_port,
-        timeout=settings.dns_timeout,
-        deadline=settings.dns_deadline,
-    )
-    return SpfChecker(options, _static_records(settings.test_keys))
-
-
-def _static_records(path: str) -> list[ZoneRecord] | None:
-    """The records of the zone file that stands for the DNS in tests, if any."""
-    try:
-        return parse_records(Path(path).read_text("utf-8"), path) if path else None
-    except (ZoneFileError, OSError, ValueError):
-        return None  # `Services.resolver` says so
 
 
 def _annotate(msg: Message, judged: Judged) -> None:

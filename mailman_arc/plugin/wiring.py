@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailman.config import config
 
@@ -24,7 +24,12 @@ from mailman_arc.adapters.secretfile import SecretFileError, read_or_make_secret
 from mailman_arc.adapters.shownkeys import ShownKeys
 from mailman_arc.adapters.stamps import FileStamp, stamp_of
 from mailman_arc.adapters.store.listsettings import ListSettingsStore
-from mailman_arc.adapters.zonefile import ZoneFileError, read_zone_file
+from mailman_arc.adapters.zonefile import (
+    ZoneFileError,
+    ZoneRecord,
+    parse_records,
+    read_zone_file,
+)
 from mailman_arc.mailauth.answers import Answers
 from mailman_arc.mailauth.arc.seal import SealingIdentity
 from mailman_arc.plugin.sealingkeys import SealingKeys
@@ -38,6 +43,10 @@ from mailman_arc.plugin.storage import Storage
 from mailman_arc.policy.configuration import Configuration, Identity, ListConfiguration
 from mailman_arc.policy.outbound import Unsealed
 from mailman_arc.policy.settings import SiteSettings
+
+
+if TYPE_CHECKING:
+    from mailman_arc.adapters.spf import SpfChecker
 
 
 SECRET_FILE = "arc.secret"
@@ -87,6 +96,38 @@ class Services:
         except (ZoneFileError, OSError) as error:
             _log.error("test_keys: %s; asking the DNS instead", error)
             return None
+
+    @cached_property
+    def spf(self) -> SpfChecker | None:
+        """What evaluates SPF; None without pyspf, which is an extra.
+
+        Imported here, because most processes have no use for it.
+        """
+        try:
+            from mailman_arc.adapters.spf import (  # noqa: PLC0415
+                SpfChecker,
+                SpfOptions,
+            )
+        except ImportError:
+            _log.info("SPF is not evaluated: pyspf is not installed")
+            return None
+        settings = self.settings
+        options = SpfOptions(
+            nameservers=settings.nameservers,
+            port=settings.nameserver_port,
+            timeout=settings.dns_timeout,
+            deadline=settings.dns_deadline,
+        )
+        return SpfChecker(options, self._static_records)
+
+    @property
+    def _static_records(self) -> list[ZoneRecord] | None:
+        """All records of the zone file, of which the resolver has the TXT ones."""
+        path = self.settings.test_keys
+        try:
+            return parse_records(Path(path).read_text("utf-8"), path) if path else None
+        except (ZoneFileError, OSError, ValueError):
+            return None  # `resolver` says so
 
     @cached_property
     def keys(self) -> KeyRing:
