@@ -42,7 +42,7 @@ class Storage:
         self.database = Database(_database_url(database_url, file) or sqlite_url(file))
         self.list_settings = ListSettingsStore(self.database)
         self._last_known = LastKnownValues(
-            Patience(self.list_settings.values), self._tell
+            BoundedReader(self.list_settings.values), self._tell
         )
         self._told = ""
 
@@ -58,7 +58,7 @@ class Storage:
             )
 
 
-class Patience:
+class BoundedReader:
     """Reads in another thread, which signals do not reach, and not for ever.
 
     The limits of drivers are about connections and statements; a server that

@@ -15,7 +15,7 @@ from zope.event import subscribers
 
 from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.plugin import startup
-from mailman_arc.plugin.storage import Patience, Values
+from mailman_arc.plugin.storage import BoundedReader, Values
 from mailman_arc.policy.settings import Mode
 
 
@@ -119,14 +119,14 @@ def test_a_database_that_hangs_is_given_up_and_not_asked_by_two():
         goes_on.wait()
         return {}
 
-    read = Patience(hang, seconds=0.01)
+    read = BoundedReader(hang, seconds=0.01)
     for _ in range(2):
         with pytest.raises(StoreError, match="does not answer"):
             read("list")
     assert asked == ["list"]
 
     goes_on.set()
-    assert Patience(hang)("list") == {}
+    assert BoundedReader(hang)("list") == {}
 
 
 def test_a_signal_to_stop_does_not_cut_reading_short():
@@ -141,14 +141,14 @@ def test_a_signal_to_stop_does_not_cut_reading_short():
 
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
-        assert Patience(read)("list") == {"mode": "v"}
+        assert BoundedReader(read)("list") == {"mode": "v"}
     finally:
         signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_bug_in_reading_gets_to_who_asked():
     with pytest.raises(KeyError):
-        Patience({}.__getitem__)("list")
+        BoundedReader({}.__getitem__)("list")
 
 
 def make_and_remove(mlist_name: str, between) -> None:
