@@ -8,6 +8,7 @@ folding, lines are never changed.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Container
 from email.errors import HeaderParseError
@@ -39,6 +40,39 @@ def to_octets(msg: Message, without: Container[str] = HIDDEN_RECIPIENTS) -> byte
     buffer = BytesIO()
     _PlainGenerator(buffer, without).flatten(msg, unixfrom=False, linesep="\r\n")
     return to_crlf(buffer.getvalue())
+
+
+def body_digest(msg: Message) -> bytes:
+    """SHA-256 over all below the header of a message, as Mailman holds it.
+
+    Far cheaper than writing the message.  Queues keep the object itself, so it
+    does not change there.
+    """
+    sha256 = hashlib.sha256()
+    waiting: list[object] = [msg]  # what has been put last is next
+    while waiting:
+        found = waiting.pop()
+        if not isinstance(found, Message):
+            _hash_text(sha256, found)
+            continue
+        fields = [] if found is msg else list(found.raw_items())
+        payload = found._payload  # type: ignore[attr-defined]
+        parts = payload if isinstance(payload, list) else [payload]
+        sha256.update(b"(%d %d)" % (len(fields), len(parts)))
+        for field in fields:
+            for text in field:
+                _hash_text(sha256, text)
+        waiting += (found.epilogue, *reversed(parts), found.preamble)
+    return sha256.digest()
+
+
+def _hash_text(sha256: Any, text: object) -> None:
+    if text is None:
+        sha256.update(b"-")
+        return
+    octets = str(text).encode("utf-8", "surrogatepass")
+    sha256.update(b"%d:" % len(octets))
+    sha256.update(octets)
 
 
 def put_on_top(msg: Message, name: str, value: str) -> None:

@@ -12,19 +12,22 @@ from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import (
     WireMessage,
     make_field,
-    read_message,
     to_crlf,
 )
 from mailman_arc.mailauth.spf import NOTHING_KNOWN, Envelope
 from mailman_arc.plugin.messages import (
     ADDED_ON_ARRIVAL,
+    body_digest,
     put_on_top,
     remove_at,
     to_octets,
     value_octets,
 )
 from mailman_arc.policy.arrival import (
+    BODY_FIELDS,
+    BOUND_FIELDS,
     Arrival,
+    Binding,
     Vouched,
     bind,
     remember,
@@ -47,7 +50,7 @@ _TELLS_OF_AUTHOR = re.compile(
 _RAW = ("ascii", "surrogateescape")  # how Mailman holds octets in text
 # Mailman adds the last three, and replaces a Message-ID it finds odd.
 _MAY_DIFFER = frozenset(name.encode() for name in ("message-id", *ADDED_ON_ARRIVAL))
-_NOT_BOUND = ADDED_ON_ARRIVAL | {VOUCHER_FIELD.lower(), RESULTS_FIELD.lower()}
+_BOUND = frozenset(name.decode() for name in (*BOUND_FIELDS, *BODY_FIELDS))
 
 
 def judge(
@@ -111,8 +114,7 @@ def remove_verdict(msg: Message, arrival: Arrival) -> None:
 
 def attach_voucher(msg: Message, arrival: Arrival, secret: bytes) -> None:
     """Attach the arrival so that the pipeline can believe it."""
-    text = vouch(arrival, bind(read_message(to_octets(msg, _NOT_BOUND))), secret)
-    put_on_top(msg, VOUCHER_FIELD, text)
+    put_on_top(msg, VOUCHER_FIELD, vouch(arrival, _binding(msg), secret))
 
 
 def take_voucher(msg: Message, secret: bytes | None) -> Vouched | None:
@@ -121,11 +123,20 @@ def take_voucher(msg: Message, secret: bytes | None) -> Vouched | None:
     del msg[VOUCHER_FIELD]
     if secret is None or len(texts) != 1:
         return None
-    binding = bind(read_message(to_octets(msg, _NOT_BOUND)))
     try:
-        return vouched_arrival(str(texts[0]), binding, secret)
+        return vouched_arrival(str(texts[0]), _binding(msg), secret)
     except MalformedField:
         return None
+
+
+def _binding(msg: Message) -> Binding:
+    """Fingerprint a post; its body as Mailman holds it, not as it is written."""
+    fields = (
+        make_field(_octets(name), to_crlf(value_octets(value)))
+        for name, value in msg.raw_items()
+        if name.lower() in _BOUND
+    )
+    return bind(WireMessage(tuple(fields), body_digest(msg)))
 
 
 def remove_forgeries(msg: Message, trust: Trust) -> None:

@@ -129,12 +129,19 @@ def test_without_a_secret_the_verdict_is_written_without_voucher(services, tmp_p
     assert RESULTS_FIELD in msg
 
 
+class Unreadable:
+    """A body that Mailman would never make."""
+
+    def __str__(self):
+        raise RuntimeError
+
+
 def test_a_post_that_cannot_be_annotated_is_queued_all_the_same(services, log):
     board = Switchboard()
     queue = AnnotatingQueue(board)
     queue.judged = judged(SIGNED, services)
     msg = parsed(SIGNED)
-    msg.set_payload("gr\xfc\xdfe")
+    msg._payload = Unreadable()
     board.enqueue = lambda _msg, _metadata, **_kws: "filebase"
 
     assert queue.enqueue(msg) == "filebase"

@@ -16,6 +16,7 @@ from mailman.email.message import Message
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin.messages import (
     ADDED_ON_ARRIVAL,
+    body_digest,
     put_on_top,
     remove_at,
     to_octets,
@@ -125,6 +126,62 @@ def test_a_post_that_has_been_in_a_queue_is_written_octet_for_octet(octets):
     queued = pickle.loads(pickle.dumps(parsed(octets), protocol=4))
 
     assert to_octets(queued) == octets
+
+
+@pytest.mark.parametrize("octets", KEPT.values(), ids=KEPT)
+def test_in_a_queue_the_fingerprint_of_a_body_stays_the_same(octets):
+    msg = parsed(octets)
+    digest = body_digest(msg)
+    put_on_top(msg, "Subject", "another")
+
+    assert body_digest(pickle.loads(pickle.dumps(msg, protocol=4))) == digest
+
+
+def test_what_is_below_the_header_has_a_fingerprint_of_its_own():
+    bodies = [each.partition(b"\r\n\r\n") for each in KEPT.values()]
+    under_one_header = {
+        # What the header says decides what is read as parts.
+        body_digest(parsed(TOP + header.removeprefix(TOP) + end + body))
+        for header, end, body in bodies
+        if body
+    }
+
+    assert len(under_one_header) == len({body for _, _, body in bodies if body})
+
+
+CHANGES = {
+    "text before the parts": (b"preamble", b"Preamble"),
+    "text behind the parts": (b"epilogue", b"epilogues"),
+    "a field of a part": (b"text/html", b"text/plain"),
+    "another field in a part": (
+        b"charset=us-ascii\r\n",
+        b"charset=us-ascii\r\nX: y\r\n",
+    ),
+    "the text of a part": (b"gr\xc3\xbc", b"gr\xc3\xbd"),
+    "a part less": (b"--x\r\nContent-Type: text/html", b"Content-Type: text/html"),
+    "an octet that is no text": (b"\xff", b"\xfe"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES.values(), ids=CHANGES)
+def test_a_change_below_the_header_changes_the_fingerprint(old, new):
+    assert MULTIPART.count(old) == 1
+
+    assert body_digest(parsed(MULTIPART.replace(old, new))) != body_digest(
+        parsed(MULTIPART)
+    )
+
+
+def test_texts_cannot_move_from_one_part_to_the_next():
+    one, two = (
+        with_type(b"multipart/mixed; boundary=x", body)
+        for body in (
+            b"--x\r\n\r\na\r\n--x\r\n\r\nbc\r\n--x--\r\n",
+            b"--x\r\n\r\nab\r\n--x\r\n\r\nc\r\n--x--\r\n",
+        )
+    )
+
+    assert body_digest(parsed(one)) != body_digest(parsed(two))
 
 
 # What the parser of the standard library does not keep, and what is written
