@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mailman_arc.mailauth.answers import Answers
 from mailman_arc.mailauth.canonical import BodyHashes
+from mailman_arc.mailauth.crypto import MIN_RSA_BITS
 from mailman_arc.mailauth.domains import is_same_or_subdomain, parse_domain
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import Field, WireMessage
@@ -95,19 +96,21 @@ def verify_dkim(
     answers: Answers,
     now: int,
     bodies: BodyHashes,
+    min_rsa_bits: int = MIN_RSA_BITS,
 ) -> tuple[DkimVerdict, ...]:
     """Judge each DKIM-Signature from the top; an unsigned post has none.
 
     Of more than `MAX_SIGNATURES` only so many are looked at, those of
     `author_domain` before the others, so that signatures of other domains
-    cannot hide one.
+    cannot hide one.  A signature by an RSA key under `min_rsa_bits` is not good.
     """
     candidates = _candidates(message, author_domain)
     for signature in (candidate.signature for candidate in candidates):
         if signature is not None:
             bodies.expect(signature.body_form, signature.body_length)
     return tuple(
-        _judge(candidate, message, answers, now, bodies) for candidate in candidates
+        _judge(candidate, message, answers, now, bodies, min_rsa_bits)
+        for candidate in candidates
     )
 
 
@@ -211,11 +214,12 @@ def _judge(
     answers: Answers,
     now: int,
     bodies: BodyHashes,
+    min_rsa_bits: int,
 ) -> DkimVerdict:
     signature = candidate.signature
     if signature is None:
         return _verdict(candidate, Checked(candidate.reason))
-    checked = check_signature(signature, message, bodies, answers, now)
+    checked = check_signature(signature, message, bodies, answers, now, min_rsa_bits)
     if checked.reason is not None:
         return _verdict(candidate, checked)
     strict = checked.key is not None and checked.key.strict

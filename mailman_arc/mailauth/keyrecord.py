@@ -11,7 +11,11 @@ from mailman_arc.mailauth.answers import (
     TxtAnswer,
     TxtRecords,
 )
-from mailman_arc.mailauth.crypto import VerifyingKey, parse_verifying_key
+from mailman_arc.mailauth.crypto import (
+    MIN_RSA_BITS,
+    VerifyingKey,
+    parse_verifying_key,
+)
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.reasons import Reason
 from mailman_arc.mailauth.tags import parse_base64, parse_colon_list, parse_tag_list
@@ -38,12 +42,13 @@ def key_name(selector: str, domain: str) -> str:
 
 
 def usable_keys(
-    answer: TxtAnswer, algorithm: str
+    answer: TxtAnswer, algorithm: str, min_rsa_bits: int = MIN_RSA_BITS
 ) -> tuple[tuple[KeyRecord, ...], Reason]:
     """The keys in a DNS answer that may verify `algorithm`, in order.
 
     The reason says why there is none; it means nothing when there are keys.
-    Records that are no keys at all are passed over (RFC 6376 §6.1.2).
+    Records that are no keys at all are passed over (RFC 6376 §6.1.2).  RSA keys
+    have `min_rsa_bits` at least.
     """
     match answer:
         case LookupFailed():
@@ -51,7 +56,7 @@ def usable_keys(
         case NoSuchName():
             return (), Reason.NO_KEY
         case TxtRecords(texts):
-            return _judge_records(texts, algorithm)
+            return _judge_records(texts, algorithm, min_rsa_bits)
 
 
 def parse_key_record(text: bytes, algorithm: str) -> KeyRecord:
@@ -68,13 +73,16 @@ def parse_key_record(text: bytes, algorithm: str) -> KeyRecord:
 
 
 def _judge_records(
-    texts: tuple[bytes, ...], algorithm: str
+    texts: tuple[bytes, ...], algorithm: str, min_rsa_bits: int
 ) -> tuple[tuple[KeyRecord, ...], Reason]:
     keys: list[KeyRecord] = []
     why = Reason.NO_KEY
     for text in texts:
         try:
-            keys.append(parse_key_record(text, algorithm))
+            record = parse_key_record(text, algorithm)
+            if record.key.key_type == "rsa" and record.key.bits < min_rsa_bits:
+                raise MalformedField(Reason.KEY_TOO_SHORT)
+            keys.append(record)
         except MalformedField as error:
             if why is Reason.NO_KEY:
                 why = Reason(error.reason)

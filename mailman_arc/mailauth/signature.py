@@ -17,6 +17,7 @@ from mailman_arc.mailauth.canonical import (
     Canonicalization,
     canonical_field,
 )
+from mailman_arc.mailauth.crypto import MIN_RSA_BITS
 from mailman_arc.mailauth.domains import parse_domain
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.keyrecord import KeyRecord, key_name, usable_keys
@@ -124,6 +125,7 @@ def check_signature(
     bodies: BodyHashes,
     answers: Answers,
     now: int,
+    min_rsa_bits: int = MIN_RSA_BITS,
 ) -> Checked:
     """Verify key, body hash and signature, in this order (RFC 6376 §6.1.2, §6.1.3).
 
@@ -131,9 +133,8 @@ def check_signature(
     """
     if is_expired(signature, now):
         return Checked(Reason.EXPIRED)
-    keys, why = usable_keys(
-        answer_for(answers, signature.key_name), signature.algorithm
-    )
+    answer = answer_for(answers, signature.key_name)
+    keys, why = usable_keys(answer, signature.algorithm, min_rsa_bits)
     if not keys:
         return Checked(why)
     return check_with_keys(signature, message, bodies, keys)

@@ -10,7 +10,9 @@ from mailman_arc.mailauth.arc.verify import (
     key_names,
     parse_message_signature,
     parse_seal,
+    verify_chain,
 )
+from mailman_arc.mailauth.canonical import BodyHashes
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import (
     MAX_HEADER_OCTETS,
@@ -22,6 +24,7 @@ from mailman_arc.mailauth.tags import parse_tag_list
 from tests.support.keys import ed25519_key, key_record, rsa_key
 from tests.support.mail import (
     MESSAGE_SIGNATURE,
+    NOW,
     POST,
     SEAL,
     Signer,
@@ -575,3 +578,34 @@ def test_a_message_signature_is_a_signature():
     assert parse_message_signature(tagged(value)).signing_domain == "a.example"
     with pytest.raises(MalformedField):
         parse_message_signature(tagged(changed(value, b"h=from", b"h=from:arc-seal")))
+
+
+LONG = Signer("relay.example", "long", rsa_key(2048, 1))
+SHORT = Signer("relay.example", "short", rsa_key(1024, 1))
+
+
+@pytest.mark.parametrize(
+    ("signer", "sealer", "reason"),
+    [
+        (LONG, LONG, None),
+        (SHORT, LONG, Reason.KEY_TOO_SHORT),
+        (LONG, SHORT, Reason.KEY_TOO_SHORT),
+    ],
+)
+def test_a_site_may_ask_for_longer_keys(signer, sealer, reason):
+    message = read_message(add_set(POST, 1, signer, sealer=sealer))
+    bodies = BodyHashes(message.body)
+
+    verdict = verify_chain(message, zone_of(LONG, SHORT), NOW, bodies, 2048)
+
+    assert verdict.reason is reason
+
+
+def test_an_older_message_signature_may_have_a_shorter_key():
+    octets = add_set(add_set(POST, 1, SHORT, sealer=LONG), 2, LONG)
+    message = read_message(octets)
+    bodies = BodyHashes(message.body)
+
+    verdict = verify_chain(message, zone_of(LONG, SHORT), NOW, bodies, 2048)
+
+    assert (verdict.status, verdict.oldest_pass) == (ChainStatus.PASS, 2)

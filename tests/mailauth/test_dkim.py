@@ -10,6 +10,7 @@ from mailman_arc.mailauth.dkim import (
     is_still_good,
     key_names,
     signing_domains,
+    verify_dkim,
 )
 from mailman_arc.mailauth.message import MAX_HEADER_OCTETS, read_message
 from mailman_arc.mailauth.reasons import Reason
@@ -435,3 +436,20 @@ def test_one_good_signature_of_several_is_enough():
     assert [each.result for each in verdicts] == [Result.PASS, Result.FAIL]
     assert len(fingerprints) == 1
     assert is_still_good(message, fingerprints, BodyHashes(message.body))
+
+
+@pytest.mark.parametrize(
+    ("bits", "result", "reason"),
+    [
+        (1024, Result.PASS, None),
+        (1025, Result.PERMERROR, Reason.KEY_TOO_SHORT),
+    ],
+)
+def test_a_site_may_ask_for_longer_keys(bits, result, reason):
+    message = read_message(sign_dkim(POST))
+
+    (verdict,) = verify_dkim(
+        message, AUTHOR, whole_zone(), NOW, BodyHashes(message.body), bits
+    )
+
+    assert (verdict.result, verdict.reason) == (result, reason)

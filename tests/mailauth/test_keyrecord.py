@@ -186,3 +186,26 @@ def test_a_name_nobody_asked_for_has_failed():
 
 def test_answers_are_found_in_any_case():
     assert answer_for({"author.example": NXDOMAIN}, "Author.EXAMPLE") is NXDOMAIN
+
+
+@pytest.mark.parametrize(
+    ("least", "lengths", "reason"),
+    [
+        (1024, [1024, 2048], Reason.NO_KEY),
+        (1025, [2048], Reason.KEY_TOO_SHORT),
+        (2048, [2048], Reason.KEY_TOO_SHORT),
+        (2049, [], Reason.KEY_TOO_SHORT),
+    ],
+)
+def test_shorter_keys_than_wanted_are_passed_over(least, lengths, reason):
+    answer = txt(rsa_record(1024), rsa_record(2048))
+
+    keys, why = usable_keys(answer, RSA, least)
+
+    assert ([each.key.bits for each in keys], why) == (lengths, reason)
+
+
+def test_an_ed25519_key_is_never_too_short():
+    answer = txt(filled(b"k=ed25519; p={ed}"))
+
+    assert len(usable_keys(answer, ED25519, 4096)[0]) == 1

@@ -11,6 +11,7 @@ from functools import partial
 from mailman_arc.mailauth.answers import Answers, answer_for
 from mailman_arc.mailauth.arc.chain import ArcSet, Chain, TaggedField, read_chain
 from mailman_arc.mailauth.canonical import BodyHashes, canonical_field
+from mailman_arc.mailauth.crypto import MIN_RSA_BITS
 from mailman_arc.mailauth.domains import parse_domain
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.keyrecord import key_name, usable_keys
@@ -99,12 +100,17 @@ def key_names(message: WireMessage) -> set[str]:
 
 
 def verify_chain(
-    message: WireMessage, answers: Answers, now: int, bodies: BodyHashes
+    message: WireMessage,
+    answers: Answers,
+    now: int,
+    bodies: BodyHashes,
+    min_rsa_bits: int = MIN_RSA_BITS,
 ) -> ChainVerdict:
     """Judge the chain of a message as it arrived (RFC 8617 §5.2).
 
     Every trouble is a failure with a reason, trouble with the DNS included
-    (§5.2.1); `is_unjudged` tells that one apart.
+    (§5.2.1); `is_unjudged` tells that one apart.  A signature by an RSA key under
+    `min_rsa_bits` is not good.
     """
     chain = read_chain(message)
     if chain.is_absent:
@@ -113,10 +119,14 @@ def verify_chain(
         return ChainVerdict(ChainStatus.FAIL, chain, chain.reason, chain.instance)
     check = partial(
         _check_message_signature,
-        message=message,
-        answers=answers,
-        now=now,
-        bodies=bodies,
+        verify=partial(
+            check_signature,
+            message=message,
+            bodies=bodies,
+            answers=answers,
+            now=now,
+            min_rsa_bits=min_rsa_bits,
+        ),
     )
     # The newest signature, all seals, then the older signatures: what costs
     # least and fails most comes first, and the first failure ends it.
@@ -125,7 +135,7 @@ def verify_chain(
     reason = signatures[chain.highest].reason
     instance: int | None = chain.highest
     if reason is None:
-        seals, reason, instance = _check_seals(chain, answers)
+        seals, reason, instance = _check_seals(chain, answers, min_rsa_bits)
     oldest_pass = 0
     if reason is None:
         oldest_pass = _find_oldest_pass(chain, check, signatures)
@@ -208,13 +218,14 @@ def _own_part(arc_set: ArcSet) -> bytes:
 
 
 def _check_seals(
-    chain: Chain, answers: Answers
+    chain: Chain, answers: Answers, min_rsa_bits: int
 ) -> tuple[dict[int, Checked], Reason | None, int | None]:
     """Check the seals from the newest on, up to the first that fails."""
     digests = seal_digests(chain.sets)
     seals = {}
     for arc_set in reversed(chain.sets):
-        checked = _check_seal(arc_set.seal, digests[arc_set.instance - 1], answers)
+        digest = digests[arc_set.instance - 1]
+        checked = _check_seal(arc_set.seal, digest, answers, min_rsa_bits)
         seals[arc_set.instance] = checked
         if checked.reason is not None:
             return seals, checked.reason, arc_set.instance
@@ -246,33 +257,31 @@ def _tell(
 
 
 def _check_message_signature(
-    arc_set: ArcSet,
-    message: WireMessage,
-    answers: Answers,
-    now: int,
-    bodies: BodyHashes,
+    arc_set: ArcSet, verify: Callable[[Signature], Checked]
 ) -> Checked:
     try:
         signature = parse_message_signature(arc_set.message_signature)
     except MalformedField as error:
         return Checked(Reason(error.reason))
-    checked = check_signature(signature, message, bodies, answers, now)
+    checked = verify(signature)
     mismatch = checked.reason in (Reason.BODY_HASH, Reason.SIGNATURE)
     if mismatch and not signature.form_given:
         # Without c= the RFC says simple; sealers exist that meant relaxed.
-        relaxed = as_relaxed(signature)
-        second = check_signature(relaxed, message, bodies, answers, now)
+        second = verify(as_relaxed(signature))
         # The reading that comes further is the one that was meant.
         return checked if second.reason is Reason.BODY_HASH else second
     return checked
 
 
-def _check_seal(field: TaggedField, digest: bytes, answers: Answers) -> Checked:
+def _check_seal(
+    field: TaggedField, digest: bytes, answers: Answers, min_rsa_bits: int
+) -> Checked:
     try:
         seal = parse_seal(field)
     except MalformedField as error:
         return Checked(Reason(error.reason))
-    keys, why = usable_keys(answer_for(answers, seal.key_name), seal.algorithm)
+    answer = answer_for(answers, seal.key_name)
+    keys, why = usable_keys(answer, seal.algorithm, min_rsa_bits)
     for key in keys:
         if key.key.verifies(seal.signature_octets, digest):
             return Checked(None, key)
