@@ -8,7 +8,7 @@ values of its own.  The nearest one counts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from mailman_arc.mailauth.domains import is_same_or_subdomain, parse_domain
@@ -119,7 +119,7 @@ class Configuration:
                 origins[name] = origin
         for each in fields(ListSettings):
             origins.setdefault(each.name, Origin("default"))
-        settings = ListSettings(**values)
+        settings = self._limited(ListSettings(**values))
         identity = self._identity(mail_host, settings.identity)
         return ListConfiguration(settings, origins, identity, problems)
 
@@ -129,6 +129,15 @@ class Configuration:
         value = setting.parse(text)
         if setting.name == "identity" and value:
             self._check_identity(mail_host, str(value))
+        longest = self.site.history_max_days
+        if (
+            setting.name == "history_days"
+            and isinstance(value, int)
+            and value > longest
+        ):
+            raise SettingError(
+                setting.name, f"at most {longest} days are remembered here"
+            )
         return value
 
     def allowed_identities(self, mail_host: str) -> list[Identity]:
@@ -142,6 +151,10 @@ class Configuration:
             allowed,
             key=lambda each: (not each.may_seal_for(mail_host), -len(each.domain)),
         )
+
+    def _limited(self, settings: ListSettings) -> ListSettings:
+        longest = self.site.history_max_days
+        return replace(settings, history_days=min(settings.history_days, longest))
 
     def _own_values(
         self, mail_host: str, own: Mapping[str, str]

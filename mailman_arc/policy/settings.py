@@ -20,6 +20,7 @@ from mailman_arc.policy.values import Kind, Network
 
 MAX_HOLD = 86400  # seconds; mail servers warn the author after some hours
 MAX_TTL = 366 * 86400  # seconds
+HISTORY_FIELDS = ("author", "subject", "message_id")
 
 LOOPBACK: tuple[Network, ...] = (
     ipaddress.ip_network("127.0.0.0/8"),
@@ -105,6 +106,7 @@ class SiteSettings:
     authorized_xforward_hosts: tuple[Network, ...] = LOOPBACK
     temperror_hold: int = 1800
     database_url: str = ""
+    history_max_days: int = 365
 
     @property
     def trust(self) -> Trust:
@@ -125,6 +127,8 @@ class ListSettings:
     signature_ttl: int = 0
     transport_safe: TransportSafe = TransportSafe.YES
     anonymous_seal: AnonymousSeal = AnonymousSeal.FRESH
+    history_days: int = 30
+    history_fields: tuple[str, ...] = HISTORY_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +339,23 @@ SETTINGS = (
         "Where lists have settings of their own: a URL (SQLite, PostgreSQL, MariaDB), "
         "or mailman for Mailman's own database unless that is SQLite; default: the "
         "file arc.db in Mailman's data directory.",
+    ),
+    Setting(
+        "history_days",
+        values.NUMBER,
+        "How many days to remember what became of each post; 0: not at all, and "
+        "forget what is known.",
+    ),
+    Setting(
+        "history_max_days",
+        values.NUMBER,
+        "The most that history_days may be, for any list.",
+    ),
+    Setting(
+        "history_fields",
+        values.words_among(*HISTORY_FIELDS),
+        "What of a post itself is remembered: any of author (the address), subject "
+        "and message_id. Empty: only its results, and the author's domain.",
     ),
     Setting(
         "test_keys",

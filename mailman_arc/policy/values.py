@@ -122,6 +122,12 @@ def _positive(text: str) -> int:
     return number
 
 
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def _port(text: str) -> int:
     number = _positive(text)
     if number > 65535:
@@ -172,6 +178,19 @@ def _show_forms(forms: tuple[str, str]) -> str:
     return "/".join(forms)
 
 
+def words_among(*known: str) -> Kind:
+    """Some of a few words, or none of them; in any order, shown in this one."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        words = _words(text.lower())
+        for word in words:
+            if word not in known:
+                raise ValueError(f"{word[:80]!r} is none of {', '.join(known)}")
+        return tuple(word for word in known if word in words)
+
+    return Kind(parse, _show_words)
+
+
 def choice(of: type[StrEnum]) -> Kind:
     """One of a few words; yes and no in any spelling where they are among them."""
     words = tuple(each.value for each in of)
@@ -194,6 +213,7 @@ DOMAIN = Kind(_domain)
 AUTHSERV_ID = Kind(_authserv_id)
 DATABASE_URL = Kind(_database_url)
 POSITIVE = Kind(_positive)
+NUMBER = Kind(_number)
 PORT = Kind(_port)
 SECONDS = Kind(_seconds, "{:g}".format)
 DURATION = Kind(parse_duration, show_duration)

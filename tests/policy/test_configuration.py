@@ -294,3 +294,23 @@ def test_any_values_of_a_list_do_no_harm(own):
     assert all(isinstance(each, SettingError) for each in found.problems)
     for name, origin in found.origins.items():
         assert origin != Origin("list") or name in own
+
+
+# The history
+
+
+def test_no_list_remembers_posts_for_longer_than_the_site_allows():
+    found = configured(
+        arc=SITE | {"history_max_days": "7"}, domain__lists__example={}
+    ).for_list("lists.example")
+
+    assert found.settings.history_days == 7
+
+
+@pytest.mark.parametrize("name", ["history_days", "HistoryDays"])
+def test_a_list_cannot_ask_for_more_than_the_site_allows(name):
+    site = configured(arc=SITE | {"history_max_days": "7"})
+
+    with pytest.raises(SettingError, match="at most 7 days are remembered here"):
+        site.parse_own("lists.example", name, "8")
+    assert site.parse_own("lists.example", name, "7") == 7

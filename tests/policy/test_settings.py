@@ -98,6 +98,11 @@ GOOD = (
     ("transport_safe", "no", TransportSafe.NO),
     ("anonymous_seal", "Fresh", AnonymousSeal.FRESH),
     ("anonymous_seal", "none", AnonymousSeal.NONE),
+    ("history_days", "0", 0),
+    ("history_days", "90", 90),
+    ("history_max_days", "0", 0),
+    ("history_fields", "", ()),
+    ("history_fields", "Subject author", ("author", "subject")),
 )
 
 
@@ -187,6 +192,10 @@ BAD = (
     ("temperror_hold", "", "is not a time such as"),
     ("transport_safe", "sometimes", "'sometimes' is none of yes, always, no"),
     ("anonymous_seal", "yes", "'yes' is none of fresh, none"),
+    ("history_days", "-1", "'-1' is not a whole number"),
+    ("history_days", "30d", "'30d' is not a whole number"),
+    ("history_days", "9" * 10, "is not a whole number"),
+    ("history_fields", "body", "'body' is none of author, subject, message_id"),
 )
 
 
