@@ -34,6 +34,7 @@ from mailman_arc.adapters.store.schema import (
 )
 from mailman_arc.adapters.store.sqlitefile import make_file
 from tests.house import mariadb, postgres
+from tests.house.databases import DatabaseServer
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,15 +44,13 @@ PROCESSES = 8
 AS_ROOT = os.geteuid() == 0
 NOBODY = 65534
 
-Server = postgres.Postgres | mariadb.MariaDb
-
-_SERVERS = {
+_SERVERS: dict[str, tuple[type[DatabaseServer], Callable[[], object]]] = {
     "postgresql": (postgres.Postgres, postgres.find_programs),
     "mariadb": (mariadb.MariaDb, mariadb.find_program),
 }
 
 
-def start(kind: str) -> Server:
+def start(kind: str) -> DatabaseServer:
     server, find = _SERVERS[kind]
     if find() is None and os.environ.get("CI") != "true":
         pytest.skip(f"needs {kind} and its driver")
@@ -59,11 +58,11 @@ def start(kind: str) -> Server:
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Callable[[str], Server]]:
+def servers() -> Iterator[Callable[[str], DatabaseServer]]:
     """Servers by kind, each started when first asked for."""
-    running: dict[str, Server] = {}
+    running: dict[str, DatabaseServer] = {}
 
-    def get(kind: str) -> Server:
+    def get(kind: str) -> DatabaseServer:
         if kind not in running:
             running[kind] = start(kind).__enter__()
         return running[kind]

@@ -6,31 +6,32 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+from tests.house.databases import FOR_ROOT, PATIENCE, DatabaseServer
 from tests.house.waiting import wait_until
 
 
 USER = "mailman"
 DATABASE = "postgres"  # the one that is there from the start
-PATIENCE = 60.0  # seconds
-_FOR_ROOT = "nobody"  # PostgreSQL does not run as root
 
 
-class Postgres:
-    """Listens at a socket in a directory of its own, and at no port."""
+class Postgres(DatabaseServer):
+    """A server that trusts everybody."""
 
-    def __enter__(self) -> Self:
+    @property
+    def url(self) -> str:
+        return f"postgresql://{USER}@/{DATABASE}?host={self._folder}"
+
+    def _start(self) -> subprocess.Popen[bytes]:
         programs = find_programs()
         if programs is None:
             raise FileNotFoundError("apt-get install postgresql")
-        self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
         user: dict[str, Any] = {}
         if os.geteuid() == 0:
-            user = {"user": _FOR_ROOT}
-            shutil.chown(self._folder, _FOR_ROOT)
+            user = {"user": FOR_ROOT}
+            shutil.chown(self._folder, FOR_ROOT)
         options: dict[str, Any] = {
             **user,
             "cwd": self._folder,
@@ -41,35 +42,16 @@ class Postgres:
         }
         data = self._folder / "data"
         initdb = [programs / "initdb", "-D", data, "-U", USER, "-A", "trust", "-N"]
-        try:
-            subprocess.run(initdb, check=True, **options)
-            settings = (f"unix_socket_directories={self._folder}", "fsync=off")
-            words = [word for setting in settings for word in ("-c", setting)]
-            self._process = subprocess.Popen(
-                [programs / "postgres", "-D", data, "-h", "", *words],
-                **{**options, "stderr": subprocess.DEVNULL},
-            )
-            wait_until(self._is_ready, PATIENCE, "PostgreSQL")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        subprocess.run(initdb, check=True, **options)
+        settings = (f"unix_socket_directories={self._folder}", "fsync=off")
+        words = [word for setting in settings for word in ("-c", setting)]
+        return subprocess.Popen(
+            [programs / "postgres", "-D", data, "-h", "", *words],
+            **{**options, "stderr": subprocess.DEVNULL},
+        )
 
-    def __exit__(self, *_: object) -> None:
-        process = getattr(self, "_process", None)
-        if process is not None:
-            process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    @property
-    def url(self) -> str:
-        """The database, as SQLAlchemy names it."""
-        return f"postgresql://{USER}@/{DATABASE}?host={self._folder}"
+    def _wait_until_ready(self) -> None:
+        wait_until(self._is_ready, PATIENCE, "PostgreSQL")
 
     def _is_ready(self) -> bool:
         lines = self._folder / "data/postmaster.pid"
