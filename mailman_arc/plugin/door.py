@@ -192,13 +192,16 @@ class DoorKeeper:
 
     async def _judge(self, octets: bytes, envelope: Envelope) -> Judged:
         trust = self.services.settings.trust
+        demands = self.services.settings.demands
         message = await asyncio.to_thread(read_message, octets)
         names = await asyncio.to_thread(names_to_look_up, message, trust, envelope)
         answers, envelope = await asyncio.gather(
             self.services.resolver.fetch_async(names),
             self._with_spf(envelope, message),
         )
-        arrival = await asyncio.to_thread(judge, message, answers, trust, envelope)
+        arrival = await asyncio.to_thread(
+            judge, message, answers, trust, envelope, demands
+        )
         return Judged(message, arrival)
 
     async def _with_spf(self, envelope: Envelope, message: WireMessage) -> Envelope:

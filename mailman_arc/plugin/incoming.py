@@ -99,7 +99,10 @@ class ArcIncomingRunner(IncomingRunner):
                 return self._put_aside(waiting, MAX_LOOKUP)
         if waiting.answers is None:
             return False  # it has been put aside for too long
-        arrival = undisturbed(partial(judge, message, waiting.answers, trust))
+        demands = services.settings.demands
+        arrival = undisturbed(
+            partial(judge, message, waiting.answers, trust, demands=demands)
+        )
         if arrival.chain_status is None:
             now = int(time.time())
             hold = services.settings.temperror_hold

@@ -34,7 +34,7 @@ from mailman_arc.policy.arrival import (
     vouch,
     vouched_arrival,
 )
-from mailman_arc.policy.inbound import authenticate
+from mailman_arc.policy.inbound import USUAL_DEMANDS, Demands, authenticate
 from mailman_arc.policy.trust import Trust
 
 
@@ -58,10 +58,11 @@ def judge(
     answers: Answers,
     trust: Trust,
     envelope: Envelope = NOTHING_KNOWN,
+    demands: Demands = USUAL_DEMANDS,
 ) -> Arrival:
     """Authenticate a post from its octets, and word the outcome."""
     now = int(time.time())
-    found = authenticate(message, answers, now, trust, envelope)
+    found = authenticate(message, answers, now, trust, envelope, demands)
     return remember(found, message, trust.authserv_id, now)
 
 

@@ -16,6 +16,7 @@ from mailman_arc.mailauth.arc.verify import ChainStatus, ChainVerdict
 from mailman_arc.mailauth.author import find_author
 from mailman_arc.mailauth.authres import AuthenticationResults
 from mailman_arc.mailauth.canonical import BodyHashes
+from mailman_arc.mailauth.crypto import MIN_RSA_BITS
 from mailman_arc.mailauth.dkim import DkimVerdict
 from mailman_arc.mailauth.dmarc import (
     DmarcVerdict,
@@ -41,6 +42,16 @@ from mailman_arc.policy.trust import (
 
 
 MAX_SPF_RESULTS = 2  # of trusted servers; each names a domain to look up
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What this site asks of signatures beyond what the RFCs do."""
+
+    min_rsa_bits: int = MIN_RSA_BITS
+
+
+USUAL_DEMANDS = Demands()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,7 @@ def authenticate(
     now: int,
     trust: Trust,
     envelope: Envelope = NOTHING_KNOWN,
+    demands: Demands = USUAL_DEMANDS,
 ) -> Authentication:
     """Judge a post from its original octets; `now` in seconds since 1970.
 
@@ -107,8 +119,9 @@ def authenticate(
     """
     author = find_author(message)
     bodies = BodyHashes(message.body)
-    signatures = dkim.verify_dkim(message, author.domain, answers, now, bodies)
-    chain = verify.verify_chain(message, answers, now, bodies)
+    bits = demands.min_rsa_bits
+    signatures = dkim.verify_dkim(message, author.domain, answers, now, bodies, bits)
+    chain = verify.verify_chain(message, answers, now, bodies, bits)
     believed = believed_results(message, trust)
     spf = _spf(message, trust, envelope)
     identifiers = [

@@ -13,7 +13,9 @@ from enum import StrEnum
 
 from mailman_arc.mailauth.arc.seal import OVERSIGNED_FIELDS, SIGNED_FIELDS
 from mailman_arc.mailauth.canonical import Canonicalization
+from mailman_arc.mailauth.crypto import MAX_NEW_RSA_BITS, MIN_RSA_BITS
 from mailman_arc.policy import values
+from mailman_arc.policy.inbound import Demands
 from mailman_arc.policy.trust import Trust
 from mailman_arc.policy.values import Kind, Network
 
@@ -21,6 +23,8 @@ from mailman_arc.policy.values import Kind, Network
 MAX_HOLD = 86400  # seconds; mail servers warn the author after some hours
 MAX_TTL = 366 * 86400  # seconds
 HISTORY_FIELDS = ("author", "subject", "message_id")
+
+_KEY_SIZES = range(MIN_RSA_BITS, MAX_NEW_RSA_BITS + 1)  # bits
 
 LOOPBACK: tuple[Network, ...] = (
     ipaddress.ip_network("127.0.0.0/8"),
@@ -95,6 +99,7 @@ class SiteSettings:
     selector: str = ""
     key_file: str = ""
     key_directory: str = ""
+    minimum_key_size_rsa: int = MIN_RSA_BITS
     require_safe_keys: bool = True
     check_pubkey: bool = True
     nameservers: tuple[str, ...] = ()
@@ -112,6 +117,11 @@ class SiteSettings:
     def trust(self) -> Trust:
         """Whose Authentication-Results are believed."""
         return Trust(self.authserv_id, frozenset(self.trusted_authserv_ids))
+
+    @property
+    def demands(self) -> Demands:
+        """What is asked of signatures."""
+        return Demands(self.minimum_key_size_rsa)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +192,11 @@ def _check(name: str, value: object) -> None:
     """Refuse what a kind allows but this setting does not; raises `ValueError`."""
     if name == "temperror_hold" and isinstance(value, int) and value > MAX_HOLD:
         raise ValueError("a post may wait for 24h at most")
+    if name == "minimum_key_size_rsa" and value not in _KEY_SIZES:
+        raise ValueError(
+            f"{value} is not a number of bits from {_KEY_SIZES[0]}, the least that "
+            f"RFC 8301 §3.2 allows, to {_KEY_SIZES[-1]}"
+        )
     if name == "sign_headers" and isinstance(value, tuple):
         forbidden = sorted(NEVER_SIGNED.intersection(value))
         if forbidden:
@@ -215,6 +230,12 @@ SETTINGS = (
         "They must remove such fields from mail that comes from outside. Needs "
         "the LMTP door ([runner.lmtp] in mailman.cfg).",
         aliases=("trusted_authserv_id",),
+    ),
+    Setting(
+        "minimum_key_size_rsa",
+        values.POSITIVE,
+        "The length that RSA keys of others must have at least, in bits; a signature "
+        "or seal by a shorter one is not good, and a chain with it is broken.",
     ),
     Setting(
         "domain",

@@ -98,6 +98,14 @@ def test_a_post_that_came_past_the_door_is_judged_here(services):
     assert to_octets(msg).partition(b"From: ")[2] in to_octets(parsed(SIGNED))
 
 
+def test_keys_are_as_long_here_as_the_site_asks(install):
+    install(minimum_key_size_rsa="2048")
+
+    msgdata = process(parsed(SIGNED))
+
+    assert arrival_in(msgdata).summary == "arc=none dkim=permerror dmarc=none"
+
+
 EDITS = {
     "header": lambda msg: msg.replace_header("From", "eve@author.example"),
     "body": lambda msg: msg.set_payload("Hello\n"),

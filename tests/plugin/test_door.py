@@ -563,6 +563,14 @@ def test_commands_are_never_put_off(queues, services):
     assert deliver(queues.handler, CHAINED, "list-join@lists.example")[:3] != "451"
 
 
+def test_keys_are_as_long_as_the_site_asks(queues, install):
+    install(minimum_key_size_rsa="2048")
+
+    deliver(queues.handler, SIGNED, LIST)
+
+    assert "dkim=permerror (key too short)" in queues.board.queued[0][0][RESULTS_FIELD]
+
+
 def test_only_for_its_chain_a_post_is_put_off(queues, services):
     services.resolver = Dns(whole_zone().with_records({author().key_name: SERVFAIL}))
 

@@ -147,6 +147,16 @@ def test_a_post_is_judged_before_the_rules(site, dns, services):
     assert WAITING_KEY not in msgdata
 
 
+def test_keys_are_as_long_here_as_the_site_asks(site, install):
+    services = install(minimum_key_size_rsa="2048")
+    site.post(SIGNED)
+
+    site.run()
+
+    vouched = take_voucher(site.taken()[0], services.secret)
+    assert vouched.arrival.summary == "arc=none dkim=permerror dmarc=none"
+
+
 def test_a_chain_is_judged(site, dns, services):
     site.post(CHAIN)
 

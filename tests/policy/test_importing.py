@@ -27,6 +27,7 @@ Selector myselector
 KeyFile /etc/openarc/keys/myselector.private
 SignHeaders to,subject,from,dkim-signature,arc-authentication-results
 PeerList /etc/openarc/PeerList
+MinimumKeySizeRSA 2048
 
 """
 MAILMAN = """\
@@ -112,6 +113,7 @@ def test_openarc():
             "selector": "myselector",
             "key_file": "/etc/openarc/keys/myselector.private",
             "sign_headers": "to, subject, from, dkim-signature",
+            "minimum_key_size_rsa": "2048",
         }
     }
     assert list(found.files) == [

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from mailman_arc.mailauth.answers import TxtAnswer
 from mailman_arc.mailauth.arc.verify import ChainStatus
 from mailman_arc.mailauth.message import read_message
+from mailman_arc.mailauth.reasons import Reason
 from mailman_arc.mailauth.results import Result
 from mailman_arc.mailauth.spf import (
     NOTHING_KNOWN,
@@ -19,7 +20,9 @@ from mailman_arc.mailauth.spf import (
     SpfVerdict,
 )
 from mailman_arc.policy.inbound import (
+    USUAL_DEMANDS,
     Authentication,
+    Demands,
     authenticate,
     is_spf_told,
     names_to_look_up,
@@ -68,12 +71,13 @@ def judged(
     zone: Zone | None = None,
     trust: Trust = TRUST,
     envelope: Envelope = NOTHING_KNOWN,
+    demands: Demands = USUAL_DEMANDS,
 ):
     message = read_message(octets)
     # SPF is not evaluated before the names are known.
     named = names_to_look_up(message, trust, replace(envelope, spf=None))
     answers = OnlyWhatWasNamed(named, zone if zone is not None else whole_zone())
-    return authenticate(message, answers, NOW, trust, envelope)
+    return authenticate(message, answers, NOW, trust, envelope, demands)
 
 
 def said(results: bytes, server: bytes = b"mx.lists.example") -> bytes:
@@ -448,3 +452,10 @@ def test_what_an_older_set_says_does_not_count():
     octets = changed(GOOD, RESULTS.rpartition(b" ")[0].rpartition(b" ")[2], b"arc=fail")
 
     assert judged(octets).believed == ()
+
+
+def test_signatures_by_keys_that_the_site_finds_too_short_are_not_good():
+    found = judged(sign_dkim(chain_of(1)), demands=Demands(min_rsa_bits=1025))
+
+    assert found.arc.reason is Reason.KEY_TOO_SHORT
+    assert [each.reason for each in found.dkim] == [Reason.KEY_TOO_SHORT]

@@ -42,6 +42,8 @@ GOOD = (
     ("key_file", " /etc/arc 1.pem ", "/etc/arc 1.pem"),
     ("key_directory", "/var/lib/arc keys", "/var/lib/arc keys"),
     ("key_directory", "", ""),
+    ("minimum_key_size_rsa", "1024", 1024),
+    ("minimum_key_size_rsa", "4096", 4096),
     ("require_safe_keys", "no", False),
     ("require_safe_keys", "YES", True),
     ("check_pubkey", "No", False),
@@ -131,6 +133,14 @@ BAD = (
     ("domain", "x" * 64 + ".example", "is not a domain name"),
     ("domain", "\xfc" * 64, "is not a domain name"),
     ("selector", "a/b", "'a/b' is not a domain name"),
+    (
+        "minimum_key_size_rsa",
+        "1023",
+        "1023 is not a number of bits from 1024, the least that RFC 8301 §3.2 allows, "
+        "to 4096",
+    ),
+    ("minimum_key_size_rsa", "4097", "4097 is not a number of bits from 1024"),
+    ("minimum_key_size_rsa", "2k", "'2k' is not a whole number above zero"),
     ("require_safe_keys", "perhaps", "'perhaps' is neither yes nor no"),
     ("require_safe_keys", "", "'' is neither yes nor no"),
     ("check_pubkey", "maybe", "'maybe' is neither yes nor no"),

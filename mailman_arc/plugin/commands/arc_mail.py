@@ -207,7 +207,13 @@ def _authenticated(
             raise click.ClickException(str(error)) from error
         resolver = Resolver(ResolverOptions(static_only=True), static)
     answers = resolver.fetch(names_to_look_up(message, trust))
-    return authenticate(message, answers, int(time.time()), trust)
+    return authenticate(
+        message,
+        answers,
+        int(time.time()),
+        trust,
+        demands=services.settings.demands,
+    )
 
 
 def _missing(

@@ -105,6 +105,6 @@ def _arrival(
     trust = Trust(trust.authserv_id)
     message = read_message(as_received(msg))
     answers = services.resolver.fetch(names_to_look_up(message, trust))
-    arrival = judge(message, answers, trust)
+    arrival = judge(message, answers, trust, demands=services.settings.demands)
     write_verdict(msg, arrival, trust)
     return arrival
