@@ -7,8 +7,16 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from mailman_arc.adapters.keystore import StoredKey
+from mailman_arc.mailauth.crypto import SigningKey
 from mailman_arc.mailauth.keyrecord import key_name
 from mailman_arc.plugin.wiring import Services
+from mailman_arc.policy.keychoice import record_needed_until
+
+
+_TIMES = (
+    *("created_at", "activated_at", "retired_at"),
+    *("record_needed_until", "seen_at"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,33 @@ def list_keys(
     return [found[name] for name in sorted(found)], problems
 
 
-def tell_stored(key: StoredKey) -> dict[str, Any]:
-    """How far a key has come that is turned over here, for programs."""
+def tell_key(
+    services: Services, key: ListedKey, signing_key: SigningKey | None
+) -> dict[str, Any]:
+    """What can be told of a key without asking the DNS, for programs.
+
+    Not where it is.  Without the key itself, which may be unusable, less is known.
+    """
+    told: dict[str, Any] = {
+        "domain": key.domain,
+        "selector": key.selector,
+        "managed": key.stored is not None,
+        "state": "active",
+        **dict.fromkeys(("algorithm", "bits", *_TIMES)),
+    }
+    if key.stored is not None:
+        told |= _tell_stored(key.stored)
+    if signing_key is not None:
+        verifying_key = signing_key.verifying_key
+        seen_at = services.key_watch.remembered(key.record_name, verifying_key)
+        told["algorithm"] = signing_key.algorithm
+        told["bits"] = signing_key.bits
+        told["seen_at"] = iso_time(seen_at)
+    return told
+
+
+def _tell_stored(key: StoredKey) -> dict[str, Any]:
+    """How far a key has come that is turned over here."""
     return {
         "state": key.state,
         "algorithm": key.algorithm,
@@ -63,7 +96,13 @@ def tell_stored(key: StoredKey) -> dict[str, Any]:
         "created_at": iso_time(key.created_at),
         "activated_at": iso_time(key.activated_at),
         "retired_at": iso_time(key.retired_at),
+        "record_needed_until": iso_time(needed_until(key)),
     }
+
+
+def needed_until(key: StoredKey) -> int | None:
+    """When the record of a retired key may go; None if it has never sealed."""
+    return None if key.activated_at is None else record_needed_until(key)
 
 
 def iso_time(seconds: int | None) -> str | None:

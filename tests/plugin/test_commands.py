@@ -349,6 +349,7 @@ def test_lists_that_nobody_seals(install):
     install(domain="", authserv_id="a", selector="", key_file="")
 
     assert "sealed by nobody" in good("lists")
+    assert [each["identity"] for each in from_json("lists")] == [""]
 
 
 def test_settings_are_shown_with_their_origin_and_help():

@@ -484,7 +484,7 @@ def test_all_keys_in_json(three):
     arc, k1, _ = json.loads(good("keys", "list", "--check", "-f", "json"))
 
     assert (arc["managed"], arc["found"], arc["created_at"]) == (False, "shown", None)
-    assert arc["shown_since"].startswith("20")
+    assert arc["seen_at"].startswith("20")
     assert k1 == {
         "domain": DOMAIN,
         "selector": "k1",
@@ -496,7 +496,7 @@ def test_all_keys_in_json(three):
         "activated_at": "2026-05-28T20:27:40",
         "retired_at": "2026-05-29T20:26:40",
         "record_needed_until": "2026-06-28T20:26:40",
-        "shown_since": None,
+        "seen_at": None,
         "found": "missing",
         "detail": "",
     }
@@ -518,7 +518,7 @@ def test_nobody_makes_files_that_mailman_cannot_read(words, house, monkeypatch):
     house.new("k1")
     house.show("k1")
     owner = os.geteuid()
-    before = {path: path.stat() for path in house.root.rglob("*")}
+    before = _state_of_files(house.root)
     monkeypatch.setattr(
         "mailman_arc.plugin.commands.arc_keys.os.geteuid", lambda: owner + 987654321
     )
@@ -527,7 +527,13 @@ def test_nobody_makes_files_that_mailman_cannot_read(words, house, monkeypatch):
 
     assert text.startswith("Error: Mailman's files belong to ")
     assert f"those that {owner + 987654321} makes: run this as " in text
-    assert {path: path.stat() for path in house.root.rglob("*")} == before
+    assert _state_of_files(house.root) == before
+
+
+def _state_of_files(root: Path) -> dict[Path, tuple[int, ...]]:
+    """All but when they were last read."""
+    found = {path: path.stat() for path in root.rglob("*")}
+    return {path: (s.st_ino, s.st_mode, s.st_mtime_ns) for path, s in found.items()}
 
 
 @pytest.mark.parametrize(

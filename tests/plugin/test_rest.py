@@ -639,18 +639,21 @@ def test_all_keys(k1, rest):
     ]
     of_file, unusable, _, of_store = found["entries"]
     assert (of_file["state"], of_file["algorithm"]) == ("active", "rsa-sha256")
-    assert of_file["bits"] == 1024
+    assert (of_file["bits"], of_file["managed"]) == (1024, False)
     assert unusable["problem"] == "the key file cannot be used; plugins.log says why"
     del of_store["http_etag"]
     assert of_store == {
         "domain": "talk.example",
         "selector": "k1",
+        "managed": True,
         "state": "retired",
         "algorithm": "ed25519-sha256",
         "bits": 256,
         "created_at": "2026-05-28T20:26:40",
         "activated_at": "2026-05-28T20:27:40",
         "retired_at": "2026-05-28T20:28:40",
+        "record_needed_until": "2026-06-27T20:28:40",
+        "seen_at": None,
         "self_link": "http://localhost:8001/3.1/plugins/arc/keys/talk.example/k1",
     }
     assert rest.get("keys?count=1&page=4")["entries"][0]["selector"] == "k1"
@@ -669,6 +672,16 @@ def test_a_key_that_was_just_made_has_not_been_active(rest, services):
 
     found = rest.get("keys/talk.example/k2")
     assert (found["state"], found["activated_at"]) == ("next", None)
+
+
+def test_a_key_that_the_dns_has_shown(rest):
+    services = wiring.services()
+    identity = services.configuration.identities["arc"]
+    assert rest.get("keys/lists.example/arc")["seen_at"] is None
+
+    services.sealing_keys.choose(identity, MADE)
+
+    assert rest.get("keys/lists.example/arc")["seen_at"].startswith("20")
 
 
 def test_a_key_without_a_file_that_can_be_used(rest, log):

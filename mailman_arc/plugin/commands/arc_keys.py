@@ -28,14 +28,17 @@ from mailman_arc.plugin.commands.keys_told import (
     day_of,
     is_shown,
     list_line,
-    needed_until,
     publications_of,
-    tell,
     tell_checked,
     tell_found,
-    tell_unusable,
 )
-from mailman_arc.plugin.keylist import ListedKey, iso_time, list_keys
+from mailman_arc.plugin.keylist import (
+    ListedKey,
+    iso_time,
+    list_keys,
+    needed_until,
+    tell_key,
+)
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.configuration import Configuration
 from mailman_arc.policy.dnsrecord import RecordForm, record_value, show_record
@@ -286,11 +289,11 @@ def list_(ctx: click.Context, is_checked: bool, form: str, outfp: IO[str]) -> No
     found = ask(services, listed) if is_checked else {}
     for key in listed:
         try:
-            told.append(tell(services, key))
+            signing_key = services.keys.get(key.path)
         except KeyFileError as error:
-            told.append(tell_unusable(key))
+            signing_key = None
             problems.append(str(error))
-        told[-1] |= tell_found(found.get(key))
+        told.append(tell_key(services, key, signing_key) | tell_found(found.get(key)))
     if form == "json":
         write_json(told, outfp)
     elif told:

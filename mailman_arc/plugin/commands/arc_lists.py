@@ -140,7 +140,7 @@ def _told(mlist: Any, found: ListConfiguration) -> dict[str, object]:
     return {
         "list_id": mlist.list_id,
         "fqdn_listname": mlist.fqdn_listname,
-        "identity": found.identity.name if found.identity else None,
+        "identity": found.identity.name if found.identity else "",
         "settings": all_to_json(found.settings),
         "origins": {name: str(origin) for name, origin in found.origins.items()},
         "problems": [str(each) for each in found.problems],

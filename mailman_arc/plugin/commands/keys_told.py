@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mailman_arc.adapters.keyfiles import KeyFileError
-from mailman_arc.adapters.keystore import StoredKey
 from mailman_arc.mailauth.crypto import VerifyingKey
 from mailman_arc.mailauth.keycheck import Found, Publication
-from mailman_arc.plugin.keylist import ListedKey, iso_time, tell_stored
+from mailman_arc.plugin.keylist import ListedKey
 from mailman_arc.plugin.wiring import Services
-from mailman_arc.policy.keychoice import not_shown, record_needed_until
+from mailman_arc.policy.keychoice import not_shown
 
 
 # What the DNS shows of each key, or why the key cannot be used.
@@ -87,34 +86,6 @@ def check_line(key: ListedKey, found: Publication | str) -> str:
     return f"{found.found}: {not_shown(key.domain, key.selector, found)}; {way_out}"
 
 
-def tell(services: Services, key: ListedKey) -> dict[str, Any]:
-    """What can be told of a key without asking the DNS; raises `KeyFileError`."""
-    signing_key = services.keys.get(key.path)
-    since = services.key_watch.remembered(key.record_name, signing_key.verifying_key)
-    return {
-        **tell_unusable(key),
-        "algorithm": signing_key.algorithm,
-        "bits": signing_key.bits,
-        "shown_since": iso_time(since),
-    }
-
-
-def tell_unusable(key: ListedKey) -> dict[str, Any]:
-    """What can be told of a key whose file cannot be used."""
-    told: dict[str, Any] = {
-        "domain": key.domain,
-        "selector": key.selector,
-        "managed": key.stored is not None,
-        "state": "active",
-        **dict.fromkeys(("algorithm", "bits", *_STEPS, "shown_since")),
-    }
-    stored = key.stored
-    if stored is not None:
-        told |= tell_stored(stored)
-        told["record_needed_until"] = iso_time(needed_until(stored))
-    return told
-
-
 def list_line(told: dict[str, Any]) -> str:
     """What was told of a key, for people."""
     what = ", ".join(_list_words(told))
@@ -135,16 +106,11 @@ def _list_words(told: dict[str, Any]) -> Iterator[str]:
 def _dns_words(told: dict[str, Any]) -> str:
     if "found" in told:
         return f"{told['found']}{': ' if told['detail'] else ''}{told['detail']}"
-    if told["shown_since"]:
-        return f"shown since {day_of(told['shown_since'])}"
+    if told["seen_at"]:
+        return f"shown since {day_of(told['seen_at'])}"
     return "not seen so far"
 
 
 def day_of(time_: str) -> str:
     """The day of a time that `iso_time` has written."""
     return time_.partition("T")[0]
-
-
-def needed_until(key: StoredKey) -> int | None:
-    """When the record of a retired key may go; None if it has never sealed."""
-    return None if key.activated_at is None else record_needed_until(key)

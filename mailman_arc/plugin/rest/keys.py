@@ -9,7 +9,7 @@ import falcon
 from mailman_arc.adapters.keyfiles import KeyFileError
 from mailman_arc.mailauth.crypto import SigningKey
 from mailman_arc.mailauth.keyrecord import key_name
-from mailman_arc.plugin.keylist import ListedKey, list_keys, tell_stored
+from mailman_arc.plugin.keylist import ListedKey, list_keys, tell_key
 from mailman_arc.plugin.rest.answers import (
     Body,
     answering,
@@ -57,24 +57,12 @@ def _load(services: Services, key: ListedKey) -> SigningKey | None:
         return None
 
 
-def _line(services: Services, key: ListedKey) -> Body:
-    """What can be told of it at once."""
-    if key.stored is not None:
-        told = tell_stored(key.stored)
-    else:
-        told = {"state": "active", **_described(_load(services, key))}
+def _line(services: Services, key: ListedKey, signing_key: SigningKey | None) -> Body:
     return {
-        "domain": key.domain,
-        "selector": key.selector,
-        **told,
+        **tell_key(services, key, signing_key),
+        **({"problem": _UNUSABLE} if signing_key is None else {}),
         "self_link": link("keys", key.domain, key.selector),
     }
-
-
-def _described(key: SigningKey | None) -> Body:
-    if key is None:
-        return {"problem": _UNUSABLE}
-    return {"algorithm": key.algorithm, "bits": key.bits}
 
 
 class AllKeys:
@@ -86,7 +74,9 @@ class AllKeys:
         page = wanted_page(request)
         services = usable_services()
         keys = _all_keys(services)
-        entries = [_line(services, each) for each in keys[page.slice]]
+        entries = [
+            _line(services, each, _load(services, each)) for each in keys[page.slice]
+        ]
         return page.body(len(keys), entries)
 
 
@@ -105,8 +95,7 @@ class AKey:
         key = _load(services, found)
         record = {} if key is None else {"record": record_value(key.verifying_key)}
         return {
-            **_line(services, found),
-            **_described(key),
+            **_line(services, found, key),
             "record_name": found.record_name,
             **record,
         }
