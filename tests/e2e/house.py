@@ -93,8 +93,8 @@ class FurnishedHouse:
         """No post in the shunt queue, no traceback in a log."""
         self.site.wait_until_idle()
         assert self.site.shunted() == [], self.site.report()
-        assert self.site.errors() == ""
-        assert "Traceback" not in self.site.log("plugins")
+        assert not (found := self.site.errors()), found
+        assert "Traceback" not in (log := self.site.log("plugins")), log
 
 
 @contextmanager
