@@ -77,6 +77,7 @@ class Hop:
     sealed_at: str  # UTC; empty where the seal does not tell
     authserv_id: str
     recorded: tuple[str, ...]
+    aar: str  # its ARC-Authentication-Results, in one line
     checks: tuple[Check, ...]
 
 
@@ -131,7 +132,10 @@ def explain_message(
     *,
     with_body_hashes: bool = False,
 ) -> Explanation:
-    """Explain what was found; `message` is what was read of `octets`."""
+    """Explain what was found; `message` is what was read of `octets`.
+
+    Without octets, nothing is said about how they were kept.
+    """
     sets = found.arc.chain.sets
     return Explanation(
         author_domain=found.author_domain,
@@ -207,6 +211,7 @@ def _hop(arc_set: ArcSet, verdict: SetVerdict, newest: int) -> Hop:
         sealed_at=_show_time(tags),
         authserv_id=told.authserv_id if told else "",
         recorded=_show_results(told) if told else (),
+        aar=" ".join(arc_set.results.value.decode("utf-8", "replace").split()),
         checks=(
             _check("ARC-Seal", verdict.seal),
             _signature_check(verdict, is_newest=verdict.instance == newest),
@@ -296,7 +301,7 @@ def _remarks(
 ) -> Iterator[Check]:
     if octets.startswith(b"From "):
         yield _remark("The first line is that of a mailbox file; it is left out.")
-    if b"\r\n" not in octets[: octets.find(b"\n") + 1]:
+    if octets and b"\r\n" not in octets[: octets.find(b"\n") + 1]:
         yield _remark(
             "The lines end as in a file of this machine; they are read as those on the "
             "wire, which a signature over unusual line ends may not survive.",
