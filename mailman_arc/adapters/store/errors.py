@@ -44,7 +44,7 @@ def explained(url: URL, way_out: str = "") -> Iterator[None]:
         problem = error.orig if isinstance(error, DBAPIError) else error
         raise _made(url, problem, way_out) from error
     # Drivers raise these themselves, about values and before they connect.
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, RuntimeError) as error:
         raise _made(url, error, way_out) from error
 
 

@@ -13,6 +13,7 @@ from datetime import date
 
 
 RANDOM_BITS = 21  # of an entry_id, behind its time
+MAX_ENTRY_ID = 2**63 - 1
 
 # What became of a post.  A row has the last of these that it was told.
 ARRIVED, HELD, REJECTED, DISCARDED, POSTED = DISPOSITIONS = (
@@ -190,8 +191,8 @@ class ListCounts:
 
 
 def first_id_at(seconds: int) -> int:
-    """The least `entry_id` of this second since 1970."""
-    return seconds * 1000 << RANDOM_BITS
+    """The least `entry_id` of this second since 1970, of those that can be."""
+    return min(max(seconds * 1000 << RANDOM_BITS, 0), MAX_ENTRY_ID)
 
 
 def seconds_of(entry_id: int) -> int:

@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.sql import Executable
 
 from mailman_arc.adapters.store.database import Database
-from mailman_arc.adapters.store.engine import MYSQL
 from mailman_arc.adapters.store.schema import LIST_SETTING
+from mailman_arc.adapters.store.upsert import overwriting, upsert
 
 
 _COLUMNS = LIST_SETTING.c
@@ -48,13 +46,19 @@ class ListSettingsStore:
         """Set values, all or none of them; with None a list inherits again."""
         now = datetime.fromtimestamp(int(self._clock()), UTC).replace(tzinfo=None)
         with self._database.transaction() as connection:
+            put = upsert(
+                connection.dialect.name,
+                LIST_SETTING,
+                overwriting("value", "changed_at"),
+            )
             # In the same order always, or two that do so at once could each
             # wait for the other.
             for name, value in sorted(changes.items()):
-                statement: Executable
                 if value is None:
-                    statement = delete(LIST_SETTING).where(
-                        _COLUMNS.list_id == list_id, _COLUMNS.name == name
+                    connection.execute(
+                        delete(LIST_SETTING).where(
+                            _COLUMNS.list_id == list_id, _COLUMNS.name == name
+                        )
                     )
                 else:
                     row = {
@@ -63,24 +67,9 @@ class ListSettingsStore:
                         "value": value,
                         "changed_at": now,
                     }
-                    statement = _put(connection.dialect.name, row)
-                connection.execute(statement)
+                    connection.execute(put, row)
 
     def forget(self, list_id: str) -> None:
         """Remove all that a list has."""
         with self._database.transaction() as connection:
             connection.execute(delete(LIST_SETTING).where(_COLUMNS.list_id == list_id))
-
-
-def _put(dialect: str, row: Mapping[str, object]) -> Executable:
-    """Insert a row, or update the one that has its key."""
-    key = [column.name for column in LIST_SETTING.primary_key]
-    changes = {name: value for name, value in row.items() if name not in key}
-    if dialect in MYSQL:
-        return mysql.insert(LIST_SETTING).values(row).on_duplicate_key_update(changes)
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return (
-        insert(LIST_SETTING)
-        .values(row)
-        .on_conflict_do_update(index_elements=key, set_=changes)
-    )
