@@ -194,7 +194,9 @@ class DoorKeeper:
         trust = self.services.settings.trust
         demands = self.services.settings.demands
         message = await asyncio.to_thread(read_message, octets)
-        names = await asyncio.to_thread(names_to_look_up, message, trust, envelope)
+        names = await asyncio.to_thread(
+            names_to_look_up, message, trust, envelope, demands
+        )
         answers, envelope = await asyncio.gather(
             self.services.resolver.fetch_async(names),
             self._with_spf(envelope, message),

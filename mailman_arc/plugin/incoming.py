@@ -37,7 +37,7 @@ from mailman_arc.plugin.seams import degrade, undisturbed
 from mailman_arc.plugin.waiting import PAUSE, Lookups, Waiting, WaitingQueue
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.arrival import Arrival
-from mailman_arc.policy.inbound import names_to_look_up
+from mailman_arc.policy.inbound import Demands, names_to_look_up
 from mailman_arc.policy.trust import Trust
 
 
@@ -90,16 +90,17 @@ class ArcIncomingRunner(IncomingRunner):
     ) -> bool:
         """Judge a post and write the verdict into it, or tell that it has to wait."""
         trust = Trust(services.settings.authserv_id)
-        message, names = undisturbed(partial(_read, msg, trust))
+        demands = services.settings.demands
+        message, names = undisturbed(partial(_read, msg, trust, demands))
         waiting = self.switchboard.woken
         if waiting is None:
             look_up = partial(self._lookups.start, services.resolver.fetch_async, names)
-            waiting = Waiting(look_up, frozenset(key_names(message)))
+            decisive = key_names(message, find_oldest_pass=demands.oldest_pass)
+            waiting = Waiting(look_up, frozenset(decisive))
             if not self._is_answered_soon(waiting):
                 return self._put_aside(waiting, MAX_LOOKUP)
         if waiting.answers is None:
             return False  # it has been put aside for too long
-        demands = services.settings.demands
         arrival = undisturbed(
             partial(judge, message, waiting.answers, trust, demands=demands)
         )
@@ -154,9 +155,9 @@ def _is_vouched_for(msg: Message, secret: bytes | None) -> bool:
     return True
 
 
-def _read(msg: Message, trust: Trust) -> tuple[WireMessage, set[str]]:
+def _read(msg: Message, trust: Trust, demands: Demands) -> tuple[WireMessage, set[str]]:
     message = read_message(as_received(msg))
-    return message, names_to_look_up(message, trust)
+    return message, names_to_look_up(message, trust, demands=demands)
 
 
 def _write(msg: Message, arrival: Arrival, services: Services) -> None:

@@ -46,9 +46,10 @@ MAX_SPF_RESULTS = 2  # of trusted servers; each names a domain to look up
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What this site asks of signatures beyond what the RFCs do."""
+    """What this site asks of signatures, beyond what the RFCs do or below."""
 
     min_rsa_bits: int = MIN_RSA_BITS
+    oldest_pass: bool = True  # look for it, in message signatures below the newest
 
 
 USUAL_DEMANDS = Demands()
@@ -89,7 +90,10 @@ class Authentication:
 
 
 def names_to_look_up(
-    message: WireMessage, trust: Trust, envelope: Envelope = NOTHING_KNOWN
+    message: WireMessage,
+    trust: Trust,
+    envelope: Envelope = NOTHING_KNOWN,
+    demands: Demands = USUAL_DEMANDS,
 ) -> set[str]:
     """Every DNS name that `authenticate` may want to read.
 
@@ -97,7 +101,8 @@ def names_to_look_up(
     are not among them.
     """
     author_domain = find_author(message).domain
-    names = dkim.key_names(message, author_domain) | verify.key_names(message)
+    names = dkim.key_names(message, author_domain)
+    names |= verify.key_names(message, find_oldest_pass=demands.oldest_pass)
     if author_domain is not None:
         signers = dkim.signing_domains(message, author_domain)
         senders = _sender_domains(message, trust, envelope)
@@ -121,7 +126,9 @@ def authenticate(
     bodies = BodyHashes(message.body)
     bits = demands.min_rsa_bits
     signatures = dkim.verify_dkim(message, author.domain, answers, now, bodies, bits)
-    chain = verify.verify_chain(message, answers, now, bodies, bits)
+    chain = verify.verify_chain(
+        message, answers, now, bodies, bits, find_oldest_pass=demands.oldest_pass
+    )
     believed = believed_results(message, trust)
     spf = _spf(message, trust, envelope)
     identifiers = [

@@ -117,7 +117,8 @@ def _arc_result(found: Authentication, status: ChainStatus) -> MethodResult:
         where = f"i={verdict.instance}: " if verdict.instance else ""
         comment = f"{where}{verdict.reason}"
     properties = []
-    if status is ChainStatus.PASS and verdict.status is ChainStatus.PASS:
+    is_pass = status is ChainStatus.PASS and verdict.status is ChainStatus.PASS
+    if is_pass and verdict.oldest_pass is not None:
         properties.append(Property("header", "oldest-pass", str(verdict.oldest_pass)))
     if found.remote_ip is not None:
         properties.append(Property("smtp", "remote-ip", found.remote_ip))

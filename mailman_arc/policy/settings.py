@@ -100,6 +100,7 @@ class SiteSettings:
     key_file: str = ""
     key_directory: str = ""
     minimum_key_size_rsa: int = MIN_RSA_BITS
+    oldest_pass: bool = True
     require_safe_keys: bool = True
     check_pubkey: bool = True
     nameservers: tuple[str, ...] = ()
@@ -121,7 +122,7 @@ class SiteSettings:
     @property
     def demands(self) -> Demands:
         """What is asked of signatures."""
-        return Demands(self.minimum_key_size_rsa)
+        return Demands(self.minimum_key_size_rsa, self.oldest_pass)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,13 @@ SETTINGS = (
         values.POSITIVE,
         "The length that RSA keys of others must have at least, in bits; a signature "
         "or seal by a shorter one is not good, and a chain with it is broken.",
+    ),
+    Setting(
+        "oldest_pass",
+        values.BOOLEAN,
+        "Find out since which set of a chain nobody has changed the post, and report "
+        "it (header.oldest-pass). no: of the message signatures only the newest is "
+        "verified, which is what the verdict rests on.",
     ),
     Setting(
         "domain",

@@ -559,6 +559,21 @@ def test_nothing_else_is_looked_up():
     assert set(zone.asked) == key_names(read_message(octets))
 
 
+def test_without_the_oldest_pass_only_the_newest_message_signature_is_looked_at():
+    older = Signer("relay.example", "older", rsa_key(1024, 1))
+    octets = add_set(add_set(POST, 1, older, sealer=relay()), 2)
+    message, zone = read_message(octets), whole_zone()
+
+    verdict = verify_chain(
+        message, zone, NOW, BodyHashes(message.body), find_oldest_pass=False
+    )
+
+    assert (verdict.status, verdict.oldest_pass) == (ChainStatus.PASS, None)
+    assert [each.message_signature is None for each in verdict.sets] == [True, False]
+    assert set(zone.asked) == key_names(message, find_oldest_pass=False)
+    assert key_names(message) - set(zone.asked) == {older.key_name}
+
+
 def test_a_header_that_is_too_long_fails():
     octets = b"X: " + b"x" * MAX_HEADER_OCTETS + b"\r\n" + POST
     assert outcome(octets) == failed(Reason.HEADER_TOO_LONG, None)

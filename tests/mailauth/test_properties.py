@@ -129,6 +129,12 @@ def test_any_octets_with_any_answers_get_verdicts(octets, data, now):
     assert all(isinstance(verdict, DkimVerdict) for verdict in signatures)
     assert all((v.reason is None) == (v.result is Result.PASS) for v in signatures)
     assert set(answers.asked) <= names
+    frugal = verify_chain(message, answers, now, bodies, find_oldest_pass=False)
+    assert (frugal.status, frugal.reason, frugal.instance) == (
+        chain.status,
+        chain.reason,
+        chain.instance,
+    )
     assert prove_newest_set(message, relay().key.verifying_key) in (None, *Reason)
 
 

@@ -106,6 +106,15 @@ def test_keys_are_as_long_here_as_the_site_asks(install):
     assert arrival_in(msgdata).summary == "arc=none dkim=permerror dmarc=none"
 
 
+def test_the_oldest_pass_is_found_here_only_where_the_site_wants_it(install):
+    install(oldest_pass="no")
+    msg = parsed(chain_of(2))
+
+    process(msg)
+
+    assert "arc=pass;" in msg[RESULTS_FIELD]
+
+
 EDITS = {
     "header": lambda msg: msg.replace_header("From", "eve@author.example"),
     "body": lambda msg: msg.set_payload("Hello\n"),

@@ -23,6 +23,7 @@ from tests.support.mail import (
     POST,
     add_set,
     chain_of,
+    changed,
     judge_chain,
     sign_dkim,
     whole_zone,
@@ -445,6 +446,16 @@ def test_an_explanation_is_harmless(message):
     for words in ((), ("--json",)):
         text = good("explain", message(octets), *words)
         assert text.replace("\n", "").isprintable()
+
+
+def test_the_oldest_pass_is_explained_but_reported_only_where_that_is_wanted(
+    message, install
+):
+    install(oldest_pass="no")
+    forwarded = message(add_set(changed(chain_of(1), b"Bye", b"bye"), 2))
+
+    assert "has not changed since set 2" in good("explain", forwarded)
+    assert "arc=pass;" in good("verify", forwarded)
 
 
 def test_answers_may_come_from_a_zone_file(message, tmp_path):

@@ -36,6 +36,7 @@ from tests.house.dns_server import DnsServer
 from tests.support.mail import (
     POST,
     Signer,
+    add_set,
     author,
     chain_of,
     changed,
@@ -569,6 +570,18 @@ def test_keys_are_as_long_as_the_site_asks(queues, install):
     deliver(queues.handler, SIGNED, LIST)
 
     assert "dkim=permerror (key too short)" in queues.board.queued[0][0][RESULTS_FIELD]
+
+
+def test_without_the_oldest_pass_fewer_keys_are_looked_up(queues, install):
+    older = Signer("relay.example", "older", relay().key)
+    octets = add_set(add_set(POST, 1, older, sealer=relay()), 2)
+    zone = whole_zone()
+    install(oldest_pass="no").resolver = Dns(zone)
+
+    deliver(queues.handler, octets, LIST)
+
+    assert "arc=pass;" in queues.board.queued[0][0][RESULTS_FIELD]
+    assert older.key_name not in zone.asked
 
 
 def test_only_for_its_chain_a_post_is_put_off(queues, services):

@@ -30,7 +30,16 @@ from mailman_arc.plugin.reception import (
     write_verdict,
 )
 from mailman_arc.plugin.waiting import WaitingQueue
-from tests.support.mail import POST, chain_of, changed, sign_dkim, whole_zone
+from tests.support.mail import (
+    POST,
+    Signer,
+    add_set,
+    chain_of,
+    changed,
+    relay,
+    sign_dkim,
+    whole_zone,
+)
 
 
 SIGNED = sign_dkim(changed(POST, b"Meeting", b"Gr\xfc\xdfe"))
@@ -155,6 +164,16 @@ def test_keys_are_as_long_here_as_the_site_asks(site, install):
 
     vouched = take_voucher(site.taken()[0], services.secret)
     assert vouched.arrival.summary == "arc=none dkim=permerror dmarc=none"
+
+
+def test_the_oldest_pass_is_found_here_only_where_the_site_wants_it(site, install):
+    install(oldest_pass="no", temperror_hold="1h")
+    older = Signer("relay.example", "older", relay().key)
+    site.post(add_set(add_set(POST, 1, older, sealer=relay()), 2))
+
+    site.run()
+
+    assert "arc=pass;" in site.taken()[0][RESULTS_FIELD]
 
 
 def test_a_chain_is_judged(site, dns, services):

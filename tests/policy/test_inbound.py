@@ -34,6 +34,7 @@ from tests.support.mail import (
     POST,
     RESULTS,
     Signer,
+    add_set,
     author,
     chain_of,
     changed,
@@ -75,7 +76,7 @@ def judged(
 ):
     message = read_message(octets)
     # SPF is not evaluated before the names are known.
-    named = names_to_look_up(message, trust, replace(envelope, spf=None))
+    named = names_to_look_up(message, trust, replace(envelope, spf=None), demands)
     answers = OnlyWhatWasNamed(named, zone if zone is not None else whole_zone())
     return authenticate(message, answers, NOW, trust, envelope, demands)
 
@@ -459,3 +460,18 @@ def test_signatures_by_keys_that_the_site_finds_too_short_are_not_good():
 
     assert found.arc.reason is Reason.KEY_TOO_SHORT
     assert [each.reason for each in found.dkim] == [Reason.KEY_TOO_SHORT]
+
+
+def test_without_the_oldest_pass_the_older_message_signatures_need_no_keys():
+    older = Signer("relay.example", "older", relay().key)
+    octets = add_set(add_set(POST, 1, older, sealer=relay()), 2)
+    frugal = Demands(oldest_pass=False)
+
+    spared = names_to_look_up(read_message(octets), TRUST) - names_to_look_up(
+        read_message(octets), TRUST, demands=frugal
+    )
+    found = judged(octets, demands=frugal)
+
+    assert spared == {older.key_name}
+    assert found.chain_status is ChainStatus.PASS
+    assert found.arc.oldest_pass is None

@@ -16,7 +16,7 @@ from mailman_arc.mailauth.spf import (
     SpfIdentity,
     SpfVerdict,
 )
-from mailman_arc.policy.inbound import Authentication, authenticate
+from mailman_arc.policy.inbound import Authentication, Demands, authenticate
 from mailman_arc.policy.report import own_results, site_results, summary
 from mailman_arc.policy.trust import Trust
 from tests.support.keys import key_record
@@ -93,6 +93,14 @@ ARC = (
 @pytest.mark.parametrize(("octets", "records", "result"), ARC)
 def test_the_chain_is_reported_with_what_is_wrong_with_it(octets, records, result):
     assert words(own_results(found(octets, records)))[0] == result
+
+
+def test_the_oldest_pass_is_not_reported_when_nobody_looked_for_it():
+    demands = Demands(oldest_pass=False)
+    message = read_message(chain_of(2))
+    judged = authenticate(message, whole_zone(), NOW, TRUST, demands=demands)
+
+    assert words(own_results(judged))[0] == "arc=pass"
 
 
 def test_a_signature_is_reported_with_what_tells_it_from_others():

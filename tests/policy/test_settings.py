@@ -44,6 +44,7 @@ GOOD = (
     ("key_directory", "", ""),
     ("minimum_key_size_rsa", "1024", 1024),
     ("minimum_key_size_rsa", "4096", 4096),
+    ("oldest_pass", "no", False),
     ("require_safe_keys", "no", False),
     ("require_safe_keys", "YES", True),
     ("check_pubkey", "No", False),

@@ -59,14 +59,15 @@ class ChainVerdict:
     A failure has a reason and, where one set is to blame, its instance.
     `oldest_pass` is 0 when every ARC-Message-Signature verifies, else the
     first instance since which nothing signed has changed (RFC 8617 §5.2
-    step 5).  `sets` tells of each set of a complete chain, oldest first.
+    step 5), and None when nobody wanted to know.  `sets` tells of each set of a
+    complete chain, oldest first.
     """
 
     status: ChainStatus
     chain: Chain
     reason: Reason | None = None
     instance: int | None = None
-    oldest_pass: int = 0
+    oldest_pass: int | None = 0
     sets: tuple[SetVerdict, ...] = ()
 
     @property
@@ -84,14 +85,16 @@ class Seal:
     key_name: str  # from s= and d=
 
 
-def key_names(message: WireMessage) -> set[str]:
+def key_names(message: WireMessage, *, find_oldest_pass: bool = True) -> set[str]:
     """The names of all keys that `verify_chain` may ask for."""
+    sets = read_chain(message).sets
+    signed = sets if find_oldest_pass else sets[-1:]
     names = set()
-    for arc_set in read_chain(message).sets:
-        for parse, field in (
-            (parse_seal, arc_set.seal),
-            (parse_message_signature, arc_set.message_signature),
-        ):
+    for parse, fields in (
+        (parse_seal, [each.seal for each in sets]),
+        (parse_message_signature, [each.message_signature for each in signed]),
+    ):
+        for field in fields:
             try:
                 names.add(parse(field).key_name)
             except MalformedField:
@@ -105,12 +108,15 @@ def verify_chain(
     now: int,
     bodies: BodyHashes,
     min_rsa_bits: int = MIN_RSA_BITS,
+    *,
+    find_oldest_pass: bool = True,
 ) -> ChainVerdict:
     """Judge the chain of a message as it arrived (RFC 8617 §5.2).
 
     Every trouble is a failure with a reason, trouble with the DNS included
     (§5.2.1); `is_unjudged` tells that one apart.  A signature by an RSA key under
-    `min_rsa_bits` is not good.
+    `min_rsa_bits` is not good.  Unless `find_oldest_pass`, no message signature but
+    the newest is looked at; the status is the same.
     """
     chain = read_chain(message)
     if chain.is_absent:
@@ -136,9 +142,11 @@ def verify_chain(
     instance: int | None = chain.highest
     if reason is None:
         seals, reason, instance = _check_seals(chain, answers, min_rsa_bits)
-    oldest_pass = 0
+    oldest_pass: int | None = 0
     if reason is None:
-        oldest_pass = _find_oldest_pass(chain, check, signatures)
+        oldest_pass = (
+            _find_oldest_pass(chain, check, signatures) if find_oldest_pass else None
+        )
     return ChainVerdict(
         ChainStatus.PASS if reason is None else ChainStatus.FAIL,
         chain,

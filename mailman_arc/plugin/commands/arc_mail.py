@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from email import message_from_bytes
 from typing import IO, Any
 
@@ -34,7 +34,12 @@ from mailman_arc.plugin.sealing import CopySealer
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.arrival import Arrival, format_arrival, remember
 from mailman_arc.policy.explanation import explain_message, show_explanation
-from mailman_arc.policy.inbound import Authentication, authenticate, names_to_look_up
+from mailman_arc.policy.inbound import (
+    Authentication,
+    Demands,
+    authenticate,
+    names_to_look_up,
+)
 from mailman_arc.policy.outbound import Outgoing, seal_octets
 from mailman_arc.policy.report import own_results
 
@@ -92,7 +97,8 @@ def explain(
     services = usable_services()
     octets = message.read()
     read = read_message(octets)
-    found = _authenticated(services, read, zone_file)
+    demands = replace(services.settings.demands, oldest_pass=True)
+    found = _authenticated(services, read, zone_file, demands)
     told = explain_message(
         octets, read, found, services.settings.trust, with_body_hashes=bodyhash
     )
@@ -131,7 +137,9 @@ def verify(
     FILE has the message; '-' is standard input.
     """
     services = usable_services()
-    found = _authenticated(services, read_message(message.read()), zone_file)
+    demands = services.settings.demands
+    read = read_message(message.read())
+    found = _authenticated(services, read, zone_file, demands)
     results = own_results(found)
     if form == "json":
         write_json([asdict(each) for each in results], outfp)
@@ -179,7 +187,7 @@ def seal(
     services = usable_services()
     octets = message.read()
     read = read_message(octets)
-    found = _authenticated(services, read, zone_file)
+    found = _authenticated(services, read, zone_file, services.settings.demands)
     arrival = remember(found, read, services.settings.authserv_id, int(time.time()))
     msg = message_from_bytes(octets, Message)
     if listspec is not None:
@@ -196,7 +204,10 @@ COMMANDS = (explain, verify, seal)
 
 
 def _authenticated(
-    services: Services, message: WireMessage, zone_file: str | None
+    services: Services,
+    message: WireMessage,
+    zone_file: str | None,
+    demands: Demands,
 ) -> Authentication:
     trust = services.settings.trust
     resolver = services.resolver
@@ -206,14 +217,8 @@ def _authenticated(
         except ZoneFileError as error:
             raise click.ClickException(str(error)) from error
         resolver = Resolver(ResolverOptions(static_only=True), static)
-    answers = resolver.fetch(names_to_look_up(message, trust))
-    return authenticate(
-        message,
-        answers,
-        int(time.time()),
-        trust,
-        demands=services.settings.demands,
-    )
+    answers = resolver.fetch(names_to_look_up(message, trust, demands=demands))
+    return authenticate(message, answers, int(time.time()), trust, demands=demands)
 
 
 def _missing(

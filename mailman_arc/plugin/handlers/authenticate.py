@@ -104,7 +104,8 @@ def _arrival(
     # field of a trusted server here; only the door can tell.
     trust = Trust(trust.authserv_id)
     message = read_message(as_received(msg))
-    answers = services.resolver.fetch(names_to_look_up(message, trust))
-    arrival = judge(message, answers, trust, demands=services.settings.demands)
+    demands = services.settings.demands
+    names = names_to_look_up(message, trust, demands=demands)
+    arrival = judge(message, services.resolver.fetch(names), trust, demands=demands)
     write_verdict(msg, arrival, trust)
     return arrival
