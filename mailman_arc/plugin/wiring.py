@@ -32,6 +32,7 @@ from mailman_arc.adapters.zonefile import (
 )
 from mailman_arc.mailauth.answers import Answers
 from mailman_arc.mailauth.arc.seal import SealingIdentity
+from mailman_arc.plugin.reception import one_line
 from mailman_arc.plugin.sealingkeys import SealingKeys
 from mailman_arc.plugin.seams import degrade
 from mailman_arc.plugin.siteconfig import (
@@ -175,8 +176,12 @@ class Services:
 
     def for_list(self, mlist: Any) -> ListConfiguration:
         """What holds for a mailing list at this moment."""
-        own = self.storage.values_for_post(str(mlist.list_id))
-        return self.configuration.for_list(str(mlist.mail_host), own)
+        list_id = str(mlist.list_id)
+        own = self.storage.values_for_post(list_id)
+        found = self.configuration.for_list(str(mlist.mail_host), own)
+        problems = [one_line(f"{list_id}: passed over: {p}") for p in found.problems]
+        self._say(f"list {list_id}", *problems, level=logging.WARNING)
+        return found
 
     @cached_property
     def storage(self) -> Storage:
@@ -228,7 +233,9 @@ class Services:
         for problem in problems:
             if problem not in self._said.get((about, level), ()):
                 _log.log(level, "%s", problem)
-        self._said[about, level] = problems
+        self._said.pop((about, level), None)
+        if problems:
+            self._said[about, level] = problems
 
 
 def _degrading_in_background(step: Step) -> None:

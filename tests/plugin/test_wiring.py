@@ -124,6 +124,25 @@ def test_a_problem_that_was_over_for_a_while_is_told_again(install, log, files):
     assert len(log()) == 2
 
 
+def test_values_of_a_list_that_are_not_good_any_more_are_told_once(services, log):
+    store = services.list_settings
+    store.change(MLIST.list_id, {"mode": "gone", "shadow": "yes"})
+
+    for _ in range(2):
+        assert services.for_list(MLIST).settings.shadow
+    store.change(MLIST.list_id, {"mode": "v"})
+    services.for_list(MLIST)
+    store.change(MLIST.list_id, {"mode": "gone\nby"})
+    services.for_list(MLIST)
+
+    assert log() == [
+        "WARNING list.lists.example: passed over: mode: 'gone' is none of sv, s, v, "
+        "none",
+        "WARNING list.lists.example: passed over: mode: 'gone\\nby' is none of sv, s, "
+        "v, none",
+    ]
+
+
 def test_whether_the_dns_shows_a_key_does_not_matter_where_nobody_checks(install):
     services = install(selector="other", check_pubkey="no")
 
