@@ -70,7 +70,7 @@ class MailmanSite(Installation):
         self.python = python or Path(sys.executable)
         self.start_seconds = 0.0
         self._guard = processes.Guard(self.root, self.config)
-        self.lmtp_port, rest_port = _free_ports(2)
+        self.lmtp_port, rest_port = free_ports(2)
         self.configure_mailman(
             {
                 "mta": {"smtp_port": str(smtp_port), "lmtp_port": str(self.lmtp_port)},
@@ -253,7 +253,7 @@ class MailmanSite(Installation):
         self.command("inject", "-q", queue, "-f", str(file), to.address)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free now, out of those the kernel gives to nobody.
 
     Between this look and Mailman's start, port 0 of some other test must not
