@@ -11,12 +11,18 @@ from mailman_arc.mailauth.crypto import VerifyingKey
 
 MAX_STRING = 255  # octets of one string of a TXT record, RFC 1035 §3.3
 
+# What a note may have in it as it is: RFC 6376 §2.11, and nothing that a zone file
+# would have to escape.
+_PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b';="\\')
+
 
 class RecordForm(StrEnum):
-    """How the record is written."""
+    """How the record is written; the words are those of openarc-keygen, and JSON."""
 
     ZONE = "zone"  # a line of a zone file
+    TEXT = "text"  # the value alone, in quoted strings as in a zone file
     BARE = "bare"  # the value alone, for the form of a DNS provider
+    TESTKEY = "testkey"  # a line of the file that OpenARC calls TestKeys
     JSON = "json"  # name, type, value and strings, for programs
 
 
@@ -26,15 +32,22 @@ def record_value(
     testing: bool = False,
     no_subdomains: bool = False,
     email_only: bool = False,
+    hash_algorithms: str | None = None,
+    note: str = "",
 ) -> str:
     """The text of the key record (RFC 6376 §3.6.1).
 
-    `testing` is t=y, `no_subdomains` t=s, `email_only` s=email.
+    `testing` is t=y, `no_subdomains` t=s, `email_only` s=email, `hash_algorithms`
+    h= and `note` n=.
     """
     flags = ":".join(
         flag for flag, is_set in (("y", testing), ("s", no_subdomains)) if is_set
     )
     tags = ["v=DKIM1", f"k={key.key_type}"]
+    if hash_algorithms:
+        tags.append(f"h={hash_algorithms}")
+    if note:
+        tags.append(f"n={_quoted(note)}")
     if email_only:
         tags.append("s=email")
     if flags:
@@ -48,9 +61,12 @@ def show_record(name: str, value: str, form: RecordForm) -> str:
     match form:
         case RecordForm.BARE:
             return value
+        case RecordForm.TEXT:
+            return _text(value)
+        case RecordForm.TESTKEY:
+            return f"{name} {value}"
         case RecordForm.ZONE:
-            quoted = " ".join(f'"{piece}"' for piece in _strings(value))
-            return f"{name}. IN TXT ( {quoted} )"
+            return f"{name}. IN TXT ( {_text(value)} )"
         case RecordForm.JSON:
             return json.dumps(
                 {
@@ -62,8 +78,19 @@ def show_record(name: str, value: str, form: RecordForm) -> str:
             )
 
 
+def _quoted(note: str) -> str:
+    """The note in DKIM-Quoted-Printable (RFC 6376 §2.11)."""
+    return "".join(
+        chr(octet) if octet in _PLAIN else f"={octet:02X}" for octet in note.encode()
+    )
+
+
+def _text(value: str) -> str:
+    return " ".join(f'"{piece}"' for piece in _strings(value))
+
+
 def _strings(value: str) -> list[str]:
-    # Tags and base64: nothing in it has to be escaped.
+    # Nothing in it has to be escaped.
     return [
         value[start : start + MAX_STRING] for start in range(0, len(value), MAX_STRING)
     ]

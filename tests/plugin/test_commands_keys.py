@@ -185,7 +185,9 @@ def test_who_will_use_it_is_told(settings_, sentence, mailman, install):
 
 FORMS = {
     "zone": ('k1._domainkey.talk.example. IN TXT ( "', '" )'),
+    "text": ('"v=DKIM1; k=rsa; p=', '"'),
     "bare": ("v=DKIM1; k=rsa; p=", ""),
+    "testkey": ("k1._domainkey.talk.example v=DKIM1; k=rsa; p=", ""),
     "json": ('{"name": "k1._domainkey.talk.example", "type": "TXT", "value": "', "}"),
 }
 
@@ -218,6 +220,9 @@ def test_a_long_record_is_in_strings_that_the_dns_takes(house):
         (["--no-subdomains"], "; t=s;"),
         (["--testing", "--no-subdomains"], "; t=y:s;"),
         (["--email-only"], "; s=email;"),
+        (["--restrict"], "; s=email;"),
+        (["--hash-algorithms", "sha256"], "; h=sha256;"),
+        (["--note", "for lists"], "; n=for=20lists;"),
     ],
 )
 def test_a_record_can_say_more(flags, tag, house):

@@ -60,6 +60,22 @@ def test_the_bare_value_is_the_key_in_one_piece(key):
     assert value.startswith(f"v=DKIM1; k={key.key_type}; p=")
 
 
+def test_the_text_is_what_stands_in_the_zone_file():
+    value = record_value(KEYS["RSA"].verifying_key)
+
+    text = show_record(NAME, value, RecordForm.TEXT)
+
+    assert text in show_record(NAME, value, RecordForm.ZONE)
+    assert text.startswith('"v=DKIM1; ')
+    assert text.replace('" "', "") == f'"{value}"'
+
+
+def test_a_line_for_testkeys_is_name_and_value():
+    value = record_value(KEYS["Ed25519"].verifying_key)
+
+    assert show_record(NAME, value, RecordForm.TESTKEY) == f"{NAME} {value}"
+
+
 @keys
 def test_json_has_name_and_value_and_strings(key):
     value = record_value(key.verifying_key)
@@ -77,6 +93,8 @@ FLAGS = (
     ({"no_subdomains": True}, False, True, "t=s; "),
     ({"testing": True, "no_subdomains": True}, True, True, "t=y:s; "),
     ({"email_only": True}, False, False, "s=email; "),
+    ({"hash_algorithms": "sha256"}, False, False, "h=sha256; "),
+    ({"note": "b;l=\u00e4\\h"}, False, False, "n=b=3Bl=3D=C3=A4=5Ch; "),
 )
 
 
@@ -88,3 +106,13 @@ def test_flags_are_written_as_verifiers_read_them(asked, testing, strict, tag):
 
     assert (record.testing, record.strict) == (testing, strict)
     assert value.startswith(f"v=DKIM1; k=rsa; {tag}p=")
+
+
+def test_a_note_does_no_harm_in_a_zone_file():
+    key = KEYS["RSA"].verifying_key
+    value = record_value(key, note='a "quoted" \\ note; p=')
+
+    strings = strings_of(show_record(NAME, value, RecordForm.ZONE))
+
+    assert b"".join(strings) == value.encode()
+    assert find_key(TxtRecords((value.encode(),)), key).found is Found.SHOWN

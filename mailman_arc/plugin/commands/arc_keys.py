@@ -71,20 +71,35 @@ def with_record(function: _Function) -> _Function:
     for option in (
         output_option,
         click.option(
-            "--email-only", "-r", is_flag=True, help="Add s=email: for mail alone."
+            *("--email-only", "--restrict", "-r", "email_only"),
+            is_flag=True,
+            help="Add s=email: for mail alone.",
         ),
         click.option(
             "--no-subdomains", is_flag=True, help="Add t=s: not for subdomains in i=."
         ),
         click.option("--testing", is_flag=True, help="Add t=y: the key is on trial."),
         click.option(
+            "--hash-algorithms",
+            type=click.Choice(["sha256"]),
+            help="Add h=: for signatures with this hash alone.",
+        ),
+        click.option(
+            "--note",
+            "-n",
+            default="",
+            metavar="TEXT",
+            help="Add n=: a note for people; everybody can read it.",
+        ),
+        click.option(
             "--format",
             "-f",
             "form",
             type=click.Choice([each.value for each in RecordForm]),
             default=RecordForm.ZONE.value,
-            help="A line for a zone file, the default, the bare value for the form "
-            "of a provider, or JSON for programs.",
+            help="A line for a zone file, the default; the value alone, in quoted "
+            "strings (text) or in one piece (bare), for the form of a provider; a line "
+            "for OpenARC's TestKeys; or JSON for programs.",
         ),
     ):
         function = option(function)
@@ -133,7 +148,7 @@ def new(
     key_type: KeyType,
     form: str,
     outfp: IO[str],
-    **flags: bool,
+    **tags: Any,
 ) -> None:
     """Make a key for DOMAIN, and show the record to publish for it.
 
@@ -151,7 +166,7 @@ def new(
         )
     made = services.key_store.new(domain, selector, now, key_type=key_type, bits=bits)
     _say(f"made {made.path} ({made.algorithm}, {made.bits} bits); publish its record:")
-    _write_record(services, ListedKey.of_store(made), form, outfp, flags)
+    _write_record(services, ListedKey.of_store(made), form, outfp, tags)
     if key_type == "ed25519":
         _say(f"warning: {ED25519_WARNING}")
     _say(
@@ -165,13 +180,11 @@ def new(
 @domain_argument
 @selector_argument
 @with_record
-def publish(
-    domain: str, selector: str, form: str, outfp: IO[str], **flags: bool
-) -> None:
+def publish(domain: str, selector: str, form: str, outfp: IO[str], **tags: Any) -> None:
     """Show the record to publish for a key."""
     services = usable_services()
     key = _find(services, domain, selector)
-    _write_record(services, key, form, outfp, flags)
+    _write_record(services, key, form, outfp, tags)
 
 
 @keys.command()
@@ -364,9 +377,9 @@ def _write_record(
     key: ListedKey,
     form: str,
     outfp: IO[str],
-    flags: dict[str, bool],
+    tags: dict[str, Any],
 ) -> None:
-    value = record_value(services.keys.get(key.path).verifying_key, **flags)
+    value = record_value(services.keys.get(key.path).verifying_key, **tags)
     write_lines([show_record(key.record_name, value, RecordForm(form))], outfp)
 
 
