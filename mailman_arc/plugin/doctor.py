@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,31 @@ from zope.component import getUtility
 from mailman_arc.adapters.keywatch import LooksUp
 from mailman_arc.adapters.secretfile import SecretFileError, read_or_make_secret
 from mailman_arc.adapters.store.errors import StoreError
+from mailman_arc.adapters.store.historyrows import Entry, Filters
 from mailman_arc.mailauth.arc.seal import SealingIdentity
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.findings import (
+    find_in_database,
     find_in_mailman_cfg,
     find_where_posts_are_judged,
     find_whether_somebody_seals,
+    has_door,
 )
+from mailman_arc.plugin.historylist import history_of
 from mailman_arc.plugin.sealingkeys import SealingKeys
 from mailman_arc.plugin.startup import HANDLER, LEVELS, PIPELINES, starts_others
 from mailman_arc.plugin.wiring import KEY_DIRECTORY, SECRET_FILE, Services
 from mailman_arc.policy.diagnosis import (
+    LAST_POSTS,
     Finding,
+    LastPost,
     ListState,
     Pipeline,
     Severity,
     judge_directory,
     judge_dns,
     judge_key,
+    judge_last_posts,
     judge_lists,
     judge_mail_domain,
     judge_pipelines,
@@ -48,11 +56,12 @@ from mailman_arc.policy.diagnosis import (
     names_for_diagnosis,
     summarise,
 )
+from mailman_arc.policy.settings import Mode
 
 
 _log = logging.getLogger("mailman.plugins.arc")
 
-_Own = Mapping[str, Mapping[str, str]]  # the lists' own values, by list-id
+OwnValues = Mapping[str, Mapping[str, str]]  # the lists' own values, by list-id
 
 
 def examine(
@@ -60,13 +69,15 @@ def examine(
     resolver: LooksUp,
     *,
     is_mailmans_user: bool = True,
+    looks_back: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Finding]:
     """All there is to say of a site; the DNS is asked once, for everything.
 
-    It takes as long as the resolver lets a batch take.  What belongs to Mailman's
-    user is left alone unless we are that user: what is made in passing would
-    belong to somebody else.  `clock` counts seconds.
+    It takes as long as the resolver lets a batch take, and, if it looks back at the
+    last posts, a moment for each list.  What belongs to Mailman's user is left
+    alone unless we are that user: what is made in passing would belong to somebody
+    else.  `clock` counts seconds.
     """
     found = [
         *find_in_mailman_cfg(),
@@ -74,14 +85,17 @@ def examine(
         *_find_about_removal(),
         *find_whether_somebody_seals(services),
     ]
-    own: _Own = {}
+    own: OwnValues = {}
+    has_database = False
     if is_mailmans_user:
         found += _find_in_data_directory(services)
-        try:
-            own = services.list_settings.all()
-        except StoreError as error:
-            found.append(Finding(Severity.ERROR, f"settings of lists: {error}"))
+        trouble = [*find_in_database(services)]
+        found += trouble
+        has_database = not trouble
+        own = _own_values(services) if has_database else {}
     lists = _lists(services, own)
+    if has_database and looks_back:
+        found += _find_in_history(services, lists)
     found += judge_pipelines(_pipelines(lists), lists, HANDLER)
     has_identities = bool(services.configuration.identities)
     found += judge_lists(lists, has_identities=has_identities)
@@ -109,7 +123,7 @@ def report_summary() -> None:
     services = wiring.services() if starts_others() else None
     if services is None:
         return
-    found = examine(services, services.hasty_resolver)
+    found = examine(services, services.hasty_resolver, looks_back=False)
     services.storage.database.close()
     severities = [each.severity for each in found]
     worst = max(severities, key=list(Severity).index)
@@ -152,21 +166,56 @@ def _judge_directory(path: Path) -> Iterator[Finding]:
     )
 
 
-def _lists(services: Services, own: _Own) -> list[ListState]:
+def _lists(services: Services, own: OwnValues) -> list[ListState]:
     # With its end no other process has to wait for us.
     with transaction():
         return sorted(
             (
-                _list_state(services, each, own)
+                list_state(services, each, own)
                 for each in getUtility(IListManager).mailing_lists
             ),
             key=lambda each: each.address,
         )
 
 
-def _list_state(services: Services, mlist: Any, own: _Own) -> ListState:
+def find_in_history(
+    services: Services, lists: Iterable[ListState]
+) -> Iterator[Finding]:
+    """What became of the last posts of these lists; raises `StoreError`."""
+    store = history_of(services)
+    for each in lists:
+        if each.mode is not Mode.NONE:
+            posts = islice(store.scan(each.list_id, Filters(), LAST_POSTS), LAST_POSTS)
+            known = map(_last_post, posts)
+            yield from judge_last_posts(each, known, has_door=has_door())
+
+
+def _last_post(entry: Entry) -> LastPost:
+    unsealed = "" if entry.sealed else entry.unsealed or "nobody said why"
+    return LastPost(bool(entry.verdict), None if entry.sealed is None else unsealed)
+
+
+def _find_in_history(
+    services: Services, lists: Iterable[ListState]
+) -> Iterator[Finding]:
+    try:
+        yield from find_in_history(services, lists)
+    except StoreError as error:
+        yield Finding(Severity.ERROR, f"the history cannot be read: {error}")
+
+
+def _own_values(services: Services) -> OwnValues:
+    try:
+        return services.list_settings.all()
+    except StoreError:
+        return {}  # `find_in_database` tells
+
+
+def list_state(services: Services, mlist: Any, own: OwnValues) -> ListState:
+    """What has to be known of a list of Mailman's; `own` is what lists have."""
     host = str(mlist.mail_host)
     return ListState(
+        str(mlist.list_id),
         str(mlist.fqdn_listname),
         host,
         services.configuration.for_list(host, own.get(mlist.list_id)),
@@ -178,7 +227,12 @@ def _list_state(services: Services, mlist: Any, own: _Own) -> ListState:
 
 def _pipelines(lists: Iterable[ListState]) -> list[Pipeline]:
     names = dict.fromkeys((*PIPELINES, *(each.pipeline for each in lists)))
-    return [Pipeline(name, _place(name), name in PIPELINES) for name in names]
+    return [pipeline_state(name) for name in names]
+
+
+def pipeline_state(name: str) -> Pipeline:
+    """What has to be known of the pipeline of this name."""
+    return Pipeline(name, _place(name), name in PIPELINES)
 
 
 def _place(pipeline: str) -> int | None:

@@ -13,7 +13,9 @@ from typing import Any
 from lazr.config import as_boolean
 from mailman.config import config
 
+from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.mailauth.crypto import SigningKey
+from mailman_arc.plugin.historylist import history_of
 from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.configuration import Identity
 from mailman_arc.policy.diagnosis import Finding, Severity
@@ -47,15 +49,15 @@ def find_in_mailman_cfg() -> Iterator[Finding]:
 
 def find_where_posts_are_judged() -> Finding:
     """Where in Mailman posts are judged, and what is lost by it."""
-    has_door = _runner_class("lmtp") == DOOR
+    is_at_door = has_door()
     has_incoming = _runner_class("in") == INCOMING
-    if has_door and has_incoming:
+    if is_at_door and has_incoming:
         return Finding(
             Severity.GOOD,
             "posts are judged on arrival by LMTP, from their original octets, and "
             "those that come in otherwise by the incoming runner",
         )
-    if has_door:
+    if is_at_door:
         return Finding(
             Severity.GOOD,
             "posts are judged on arrival by LMTP, from their original octets, and "
@@ -82,6 +84,11 @@ def find_where_posts_are_judged() -> Finding:
     )
 
 
+def has_door() -> bool:
+    """Tell whether posts that come by LMTP come by our door."""
+    return _runner_class("lmtp") == DOOR
+
+
 def find_about_identities(services: Services) -> Iterator[Finding]:
     """Who seals, and with keys of what kind."""
     yield from find_whether_somebody_seals(services)
@@ -95,6 +102,20 @@ def find_whether_somebody_seals(services: Services) -> Iterator[Finding]:
     if missing:
         text = f"posts are not sealed: arc.cfg has no {missing}"
         yield Finding(Severity.ERROR, text)
+
+
+def find_in_database(services: Services) -> Iterator[Finding]:
+    """What keeps us from reading the database, and from writing there."""
+    try:
+        services.list_settings.all()
+        # Written is nothing: no list has this id.
+        history_of(services).forget("")
+    except StoreError as error:
+        yield Finding(
+            Severity.ERROR,
+            "what lists have of their own cannot be used, and no history is kept: "
+            f"{error}",
+        )
 
 
 def find_all(services: Services) -> list[Finding]:

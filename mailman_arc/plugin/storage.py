@@ -17,6 +17,7 @@ from mailman.utilities.string import expand
 from mailman_arc.adapters.store.database import Database
 from mailman_arc.adapters.store.engine import sqlite_url
 from mailman_arc.adapters.store.errors import StoreError
+from mailman_arc.adapters.store.history import HistoryStore
 from mailman_arc.adapters.store.lastknown import LastKnownValues
 from mailman_arc.adapters.store.listsettings import ListSettingsStore
 from mailman_arc.policy.values import MAILMANS_DATABASE
@@ -33,7 +34,7 @@ _log = logging.getLogger("mailman.plugins.arc")
 class Storage:
     """What is kept.  Nothing is opened before it is first used.
 
-    `database` and `list_settings` raise `StoreError` when they are used.
+    `database`, `list_settings` and `history` raise `StoreError` when they are used.
     """
 
     def __init__(self, database_url: str, data_dir: Path) -> None:
@@ -41,6 +42,7 @@ class Storage:
         file = data_dir / DATABASE_FILE
         self.database = Database(_database_url(database_url, file) or sqlite_url(file))
         self.list_settings = ListSettingsStore(self.database)
+        self.history = HistoryStore(self.database)
         self._last_known = LastKnownValues(
             BoundedReader(self.list_settings.values), self._tell
         )

@@ -5,6 +5,7 @@ Each judgement is a function of what was found: keys, DNS answers, lists, files.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,6 +31,8 @@ from mailman_arc.policy.settings import Mode, SiteSettings, find_setting
 
 
 MAX_NAMED = 5  # lists or names in one sentence
+LAST_POSTS = 20  # of a list; those that left last tell how it stands
+FEWEST_POSTS = 3  # that tell something
 GOOD_RSA_BITS = (2048, 4096)  # RFC 8301 §3.2: should be used, have to be taken
 
 _SPF = b"v=spf1"  # RFC 7208 §4.5
@@ -66,9 +69,18 @@ class Pipeline:
 
 
 @dataclass(frozen=True, slots=True)
+class LastPost:
+    """What became of a post to a list."""
+
+    is_judged: bool
+    unsealed: str | None  # why it has no seal; empty: it has; None: it has not left
+
+
+@dataclass(frozen=True, slots=True)
 class ListState:
     """What has to be known of a mailing list."""
 
+    list_id: str
     address: str
     mail_host: str
     configuration: ListConfiguration
@@ -322,6 +334,36 @@ def judge_lists(
 def _about(severity: Severity, text: str, lists: list[ListState]) -> Iterator[Finding]:
     if lists:
         yield Finding(severity, text.format(_some([each.address for each in lists])))
+
+
+def judge_last_posts(
+    each: ListState, posts: Iterable[LastPost], *, has_door: bool
+) -> Iterator[Finding]:
+    """What became of a list's last posts.
+
+    With `has_door`, those that come by LMTP are judged on arrival.
+    """
+    known = list(posts)
+    unjudged = sum(not post.is_judged for post in known)
+    if has_door and unjudged >= FEWEST_POSTS:
+        yield Finding(
+            Severity.WARNING,
+            f"{unjudged} of the last {len(known)} posts of {each.address} came in past "
+            "the door, and nobody had judged them when Mailman decided on them; see "
+            "that your mail server delivers by LMTP, or let the incoming runner judge "
+            "them (README, Where mail comes in otherwise)",
+        )
+    reasons = [post.unsealed for post in known if post.unsealed is not None]
+    is_meant = each.mode.seals and not each.configuration.settings.shadow
+    if is_meant and len(reasons) >= FEWEST_POSTS and all(reasons):
+        counted = Counter(reasons).most_common()
+        told = _some([f"{reason} ({number})" for reason, number in counted])
+        yield Finding(
+            Severity.WARNING,
+            f"of the last {len(reasons)} posts of {each.address} that left none was "
+            f"sealed: {told}; `mailman arc history {each.address}` names them, and the "
+            "README (What you see) says what to do about each reason",
+        )
 
 
 def judge_directory(

@@ -169,6 +169,30 @@ def mlist(mailman) -> Any:
         return create_list("list@lists.example")
 
 
+@pytest.fixture(scope="module")
+def application(mailman, mlist) -> Iterator[Callable[..., Any]]:
+    """Mailman's, on three lists.
+
+    Left out is its transaction, at whose end the lists of other tests would be
+    cut off from the database.
+    """
+    from mailman.app.lifecycle import create_list, remove_list
+    from mailman.database.transaction import transaction
+    from mailman.interfaces.domain import IDomainManager
+    from mailman.rest.wsgiapp import RootedAPI, make_application
+    from zope.component import getUtility
+
+    with transaction():
+        getUtility(IDomainManager).add("press.example")
+        made = [create_list(f"{name}@press.example") for name in ("news", "talk")]
+    whole = make_application()
+    yield lambda environ, start: super(RootedAPI, whole).__call__(environ, start)
+    with transaction():
+        for each in made:
+            remove_list(each)
+        getUtility(IDomainManager).remove("press.example")
+
+
 class Log(logging.Handler):
     """What the plugin has logged: level and text of each line."""
 

@@ -283,10 +283,11 @@ def test_check_without_the_name_of_a_file(mailman):
         mailman.pop("away")
 
 
-def test_check_tries_the_database(install, tmp_path):
+def test_check_and_status_try_the_database(install, tmp_path):
     install(database_url=f"sqlite:///{tmp_path}/no/such/directory/arc.db")
 
-    assert "error: database " in failed(1, "check")
+    for name in ("check", "status"):
+        assert "no history is kept: database " in failed(1, name)
 
 
 def test_check_warns_a_user_who_is_not_mailmans(mailman, monkeypatch):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
@@ -22,11 +24,13 @@ from mailman_arc.plugin.wiring import Services
 from mailman_arc.policy.diagnosis import Severity
 from tests.house.dns_server import DnsServer
 from tests.plugin.conftest import Install
+from tests.plugin.historyrows import arrived, left
 from tests.support.keys import ed25519_key, ed25519_pem, key_record, rsa_key, rsa_pem
 
 
 NAME = "arc._domainkey.lists.example"
 HOST = "lists.example"
+LIST_ID = "list.lists.example"
 RECORD = key_record(rsa_key(2048)).decode()
 ZONE = {
     NAME: RECORD,
@@ -154,6 +158,38 @@ def dead_dns(site: Site) -> None:
 
 def own_values(site: Site) -> None:
     site.services().list_settings.change("list.lists.example", {"mode": "gone"})
+
+
+def read_only_database(site: Site) -> None:
+    """The header of the file says that others may only read it."""
+    database = site.services().storage.database
+    database.open()
+    database.close()
+    with (site.root / "arc.db").open("r+b") as file:
+        file.seek(18)
+        file.write(b"\x03")
+
+
+def no_history(site: Site) -> None:
+    # Of a list of which nothing was ever kept, nothing is looked for.
+    site.services().storage.history.write([arrived(LIST_ID)])
+    with closing(sqlite3.connect(site.root / "arc.db")) as connection:
+        connection.execute("DROP TABLE arc_history")
+
+
+def nothing_sealed(site: Site) -> None:
+    for number in range(3):
+        site.services().storage.history.write(
+            [
+                arrived(LIST_ID, number),
+                left(LIST_ID, number, sealed=False, unsealed="proof failed"),
+            ]
+        )
+
+
+def past_the_door(site: Site) -> None:
+    rows = [arrived(LIST_ID, number, verdict="") for number in range(3)]
+    site.services().storage.history.write(rows)
 
 
 FAULTS: dict[str, tuple[Callable[[Site], object], str]] = {
@@ -288,7 +324,24 @@ FAULTS: dict[str, tuple[Callable[[Site], object], str]] = {
     ),
     "no database": (
         lambda site: site.set(database_url=f"sqlite:///{site.root}/no/such/arc.db"),
-        "error: settings of lists: database ",
+        "error: what lists have of their own cannot be used, and no history is kept: ",
+    ),
+    "a database that nobody can write to": (
+        read_only_database,
+        "no history is kept: database ",
+    ),
+    "a history that cannot be read": (
+        no_history,
+        "error: the history cannot be read: database ",
+    ),
+    "nothing was sealed": (
+        nothing_sealed,
+        "warning: of the last 3 posts of list@lists.example that left none was sealed: "
+        "proof failed (3); `mailman arc history",
+    ),
+    "posts come in past the door": (
+        past_the_door,
+        "warning: 3 of the last 3 posts of list@lists.example came in past the door",
     ),
     "a damaged secret": (
         lambda site: (site.root / "arc.secret").write_bytes(b"short"),

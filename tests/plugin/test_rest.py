@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from falcon import testing
 
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.hooks import ArcPlugin
@@ -20,6 +15,8 @@ from mailman_arc.plugin.rest import listconfig, lists
 from mailman_arc.policy.settings import SETTINGS, Scope
 from tests.house.dns_server import DnsServer
 from tests.plugin.conftest import set_state
+from tests.plugin.historyrows import arrived, entry_id
+from tests.plugin.restclient import BAD, MISSING, Client
 
 
 README = Path(__file__).parents[2] / "README.md"
@@ -37,92 +34,6 @@ PLACES = [
     *("", "lists", NEWS, CONFIG, "settings", "identities", "identities/press"),
     *("keys", "keys/lists.example/arc", "keys/press.example/p"),
 ]
-
-
-@dataclass
-class Client:
-    """Sends requests in Mailman's name."""
-
-    application: Callable[..., Any]
-
-    def __call__(
-        self,
-        method: str,
-        path: str = "",
-        *,
-        form: dict[str, Any] | None = None,
-        body: object = None,
-        version: str = "3.1",
-    ) -> testing.Result:
-        credentials = base64.b64encode(b"restadmin:restpass").decode()
-        headers = {"Authorization": f"Basic {credentials}"}
-        if form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            octets = urlencode(form, doseq=True)
-        else:
-            headers["Content-Type"] = "application/json"
-            octets = body if isinstance(body, str) else json.dumps(body)
-        if form is None and body is None:
-            octets = ""
-            del headers["Content-Type"]
-        path, _, query = path.partition("?")
-        result: testing.Result = testing.simulate_request(
-            self.application,
-            method,
-            f"/{version}/plugins/arc/{path}".rstrip("/"),
-            query_string=query,
-            headers=headers,
-            body=octets,
-        )
-        return result
-
-    def get(self, path: str = "") -> Any:
-        """The JSON of an answer that must be one."""
-        result = self("GET", path)
-        assert result.status_code == 200, result.text
-        return result.json
-
-    def refused(self, method: str, path: str, status: str, **sent: Any) -> str:
-        """The sentence of a refusal, whose form is Mailman's."""
-        result = self(method, path, **sent)
-        assert result.status == status
-        assert set(result.json) == {"title", "description"}
-        assert result.json["title"] == status
-        assert "json" in result.headers["content-type"]
-        return str(result.json["description"])
-
-    def changed(self, method: str, path: str, **sent: Any) -> None:
-        """Send what is to be answered with 204."""
-        result = self(method, path, **sent)
-        assert (result.status_code, result.text) == (204, "")
-
-
-BAD = "400 Bad Request"
-MISSING = "404 Not Found"
-
-
-@pytest.fixture(scope="module")
-def application(mailman, mlist) -> Iterator[Callable[..., Any]]:
-    """Mailman's, on three lists.
-
-    Left out is its transaction, at whose end the lists of other tests would be
-    cut off from the database.
-    """
-    from mailman.app.lifecycle import create_list, remove_list
-    from mailman.database.transaction import transaction
-    from mailman.interfaces.domain import IDomainManager
-    from mailman.rest.wsgiapp import RootedAPI, make_application
-    from zope.component import getUtility
-
-    with transaction():
-        getUtility(IDomainManager).add("press.example")
-        made = [create_list(f"{name}@press.example") for name in ("news", "talk")]
-    whole = make_application()
-    yield lambda environ, start: super(RootedAPI, whole).__call__(environ, start)
-    with transaction():
-        for each in made:
-            remove_list(each)
-        getUtility(IDomainManager).remove("press.example")
 
 
 @pytest.fixture
@@ -818,8 +729,10 @@ def tree() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("verb", "path"), tree())
-def test_the_readme_names_what_is_there(verb, path, rest):
+def test_the_readme_names_what_is_there(verb, path, rest, services):
+    services.storage.history.write([arrived("news.press.example")])
     path = path.replace("LIST", "news@press.example")
+    path = path.replace("ENTRY", str(entry_id(0)))
     path = path.replace("DOMAIN/SELECTOR", "lists.example/arc")
     name = "mode" if "config" in path else "press"
     body = {"PATCH": {}, "PUT": {}}.get(verb)

@@ -13,12 +13,14 @@ from mailman_arc.policy.configuration import parse_configuration
 from mailman_arc.policy.diagnosis import (
     MAX_NAMED,
     Finding,
+    LastPost,
     ListState,
     Pipeline,
     Severity,
     judge_directory,
     judge_dns,
     judge_key,
+    judge_last_posts,
     judge_lists,
     judge_mail_domain,
     judge_pipelines,
@@ -45,6 +47,7 @@ CONFIGURATION = parse_configuration(
     {"arc": {"domain": HOST, "selector": "arc", "key_file": "/k"}}
 )
 LIST = ListState(
+    "a.lists.example",
     "a@lists.example",
     HOST,
     CONFIGURATION.for_list(HOST),
@@ -368,6 +371,57 @@ def test_directories():
     assert judge(False, False) == [
         "error: the directory /var/x is missing; make it, for Mailman's user"
     ]
+
+
+SEALED = LastPost(is_judged=True, unsealed="")
+WAITING = LastPost(is_judged=True, unsealed=None)
+NOT_SEALED = LastPost(is_judged=True, unsealed="no usable key")
+PAST_DOOR = LastPost(is_judged=False, unsealed=None)
+
+
+@pytest.mark.parametrize(
+    "posts",
+    [
+        [],
+        [NOT_SEALED] * 2,
+        [NOT_SEALED] * 19 + [SEALED],
+        [WAITING] * 3,
+        [NOT_SEALED] * 2 + [WAITING] * 3,
+        [PAST_DOOR] * 2 + [SEALED],
+    ],
+)
+def test_last_posts_that_tell_nothing(posts):
+    assert list(judge_last_posts(LIST, posts, has_door=True)) == []
+
+
+def test_last_posts_of_which_none_was_sealed():
+    other = LastPost(is_judged=True, unsealed="proof failed")
+
+    assert only(
+        judge_last_posts(LIST, [other, NOT_SEALED, NOT_SEALED, WAITING], has_door=True)
+    ) == (
+        "warning: of the last 3 posts of a@lists.example that left none was sealed: no "
+        "usable key (2), proof failed (1); `mailman arc history a@lists.example` names "
+        "them, and the README (What you see) says what to do about each reason"
+    )
+
+
+@pytest.mark.parametrize(
+    "own", [{"mode": "v"}, {"mode": "none"}, {"shadow": "yes"}], ids=str
+)
+def test_last_posts_that_were_not_to_be_sealed(own):
+    quiet = replace(LIST, configuration=CONFIGURATION.for_list(HOST, own))
+
+    assert list(judge_last_posts(quiet, [NOT_SEALED] * 5, has_door=True)) == []
+
+
+def test_last_posts_that_came_in_past_the_door():
+    posts = [PAST_DOOR] * 3 + [SEALED]
+
+    assert "warning: 3 of the last 4 posts of a@lists.example came in past the " in (
+        only(judge_last_posts(LIST, posts, has_door=True))
+    )
+    assert list(judge_last_posts(LIST, posts, has_door=False)) == []
 
 
 def test_queues():

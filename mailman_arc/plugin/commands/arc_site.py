@@ -11,7 +11,6 @@ from typing import IO, Any
 import click
 from mailman.config import config
 
-from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.commands.arc_base import (
     usable_services,
@@ -23,6 +22,7 @@ from mailman_arc.plugin.commands.arc_base import (
 from mailman_arc.plugin.findings import (
     find_about_identities,
     find_all,
+    find_in_database,
     find_in_mailman_cfg,
     find_where_posts_are_judged,
     show_key,
@@ -54,7 +54,7 @@ def status(ctx: click.Context, form: str, outfp: IO[str]) -> None:
     The exit status is 1 when something has to be mended.
     """
     services = usable_services()
-    found = find_all(services)
+    found = [*find_all(services), *find_in_database(services)]
     shown = dict(_settings_in_effect(services.configuration))
     if form == "json":
         told = {
@@ -86,7 +86,7 @@ def check(ctx: click.Context, form: str, outfp: IO[str]) -> None:
     found = [*_check_files()]
     services = wiring.services()
     if services is not None and not found:
-        found += [*find_about_identities(services), *_check_database(services)]
+        found += [*find_about_identities(services), *find_in_database(services)]
     found += [*find_in_mailman_cfg(), find_where_posts_are_judged(), *_check_user()]
     found = [each for each in found if each.severity is not Severity.GOOD]
     user = user_name(os.geteuid())
@@ -164,13 +164,6 @@ def _check_files() -> Iterator[Finding]:
     else:
         for problem in problems_of(text, str(path)):
             yield Finding(Severity.ERROR, problem)
-
-
-def _check_database(services: Services) -> Iterator[Finding]:
-    try:
-        services.list_settings.all()
-    except StoreError as error:
-        yield Finding(Severity.ERROR, str(error))
 
 
 def _check_user() -> Iterator[Finding]:

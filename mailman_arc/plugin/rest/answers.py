@@ -7,6 +7,7 @@ raised here reaches it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 from urllib.parse import quote
@@ -21,12 +22,22 @@ from mailman_arc.plugin.wiring import Services
 
 
 Body = dict[str, Any]
-Answer = Callable[[Any, falcon.Request], Body | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An answer that is not JSON."""
+
+    text: str
+    content_type: str
+
+
+Answer = Callable[[Any, falcon.Request], Body | Text | None]
 Responder = Callable[[Any, falcon.Request, falcon.Response], None]
 
 
 def answering(answer: Answer) -> Responder:
-    """A responder that answers with a body, or with none: 204.
+    """A responder that answers with a body or a text, or with none: 204.
 
     A `falcon.HTTPError` is a refusal.  Anything else that is raised is logged,
     and the answer is 500.
@@ -41,6 +52,9 @@ def answering(answer: Answer) -> Responder:
                 body = answer(resource, request)
                 if body is None:
                     no_content(response)
+                elif isinstance(body, Text):
+                    response.content_type = body.content_type
+                    response.text = body.text
                 else:
                     okay(response, etag(body))
             except falcon.HTTPError as error:

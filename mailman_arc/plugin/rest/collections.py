@@ -6,7 +6,7 @@ Mailman's `CollectionMixin` fails when only `count` is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from mailman_arc.plugin.rest.answers import (
 
 
 MAX_COUNT = 1000  # entries of a page; also where `count` is not given
+PAGE_PARAMETERS = ("count", "page")
+
 _MAX_PAGE = 999_999_999
 _DIGITS = re.compile("[0-9]{1,9}")
 
@@ -50,16 +52,19 @@ class Page:
         return body
 
 
-def wanted_page(request: falcon.Request) -> Page:
-    """The page that `?count=…&page=…` asks for."""
-    refuse_parameters(request, ("count", "page"))
+def wanted_page(request: falcon.Request, others: Iterable[str] = ()) -> Page:
+    """The page that `?count=…&page=…` asks for; `others` may be given beside them."""
+    refuse_parameters(request, (*PAGE_PARAMETERS, *others))
     return Page(
-        _number(request, "count", MAX_COUNT, range(MAX_COUNT + 1)),
-        _number(request, "page", 1, range(1, _MAX_PAGE + 1)),
+        wanted_number(request, "count", MAX_COUNT, range(MAX_COUNT + 1)),
+        wanted_number(request, "page", 1, range(1, _MAX_PAGE + 1)),
     )
 
 
-def _number(request: falcon.Request, name: str, default: int, allowed: range) -> int:
+def wanted_number(
+    request: falcon.Request, name: str, default: int, allowed: range
+) -> int:
+    """A number that is given as a parameter; a refusal unless it is allowed."""
     text = request.params.get(name)
     if text is None:
         return default

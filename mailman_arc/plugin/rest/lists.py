@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import falcon
 from mailman.config import config
@@ -25,6 +25,14 @@ from mailman_arc.plugin.rest.values import OF_LISTS, all_to_json, row
 from mailman_arc.policy.configuration import Configuration, ListConfiguration
 
 
+def find_mlist(spec: str) -> Any:
+    """Mailman's list of this id or address; a refusal when there is none."""
+    found = getUtility(IListManager).get(spec)
+    if found is None:
+        raise not_found(f"No such list: {spec}")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class ListName:
     """A mailing list, as far as our settings have to know it."""
@@ -36,9 +44,7 @@ class ListName:
     @classmethod
     def find(cls, spec: str) -> Self:
         """The list of this id or address; a refusal when there is none."""
-        found = getUtility(IListManager).get(spec)
-        if found is None:
-            raise not_found(f"No such list: {spec}")
+        found = find_mlist(spec)
         return cls(found.list_id, found.list_name, found.mail_host)
 
     @classmethod
@@ -124,5 +130,8 @@ class AList:
                 for each in OF_LISTS
             ],
             "allowed_identities": [each.name for each in allowed],
-            "config_link": link("lists", mlist.list_id, "config"),
+            **{
+                f"{each}_link": link("lists", mlist.list_id, each)
+                for each in ("config", "history", "stats", "status")
+            },
         }

@@ -1,0 +1,112 @@
+"""Numbers for Prometheus: posts by verdict, what was sealed, and the keys.
+
+They come from the database and the key files, so that any process can tell
+them.  The text format is that of version 0.0.4, which node_exporter's textfile
+collector reads, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from mailman_arc.adapters.keyfiles import KeyFileError
+from mailman_arc.adapters.store.historyrows import ListCounts
+from mailman_arc.plugin.historylist import history_of
+from mailman_arc.plugin.keylist import ListedKey, list_keys
+from mailman_arc.plugin.release import installed_version
+from mailman_arc.plugin.wiring import Services
+
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_VERDICTS = ("confirmed", "vouched", "unconfirmed", "unchecked")
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+_Sample = tuple[dict[str, str], int]
+
+
+def metric_lines(services: Services) -> list[str]:
+    """The lines of all metrics; raises `StoreError`."""
+    now = int(time.time())
+    version = [({"version": installed_version()}, 1)]
+    posts = history_of(services).metrics(now)
+    return [
+        *_metric("info", "gauge", "The version.", version),
+        *_of_posts(posts),
+        *_of_keys(services, now),
+    ]
+
+
+def _of_posts(posts: Sequence[ListCounts]) -> Iterator[str]:
+    yield from _metric(
+        "posts_total",
+        "counter",
+        "Posts that arrived, by what was found of their authors.",
+        (
+            ({"list": each.list_id, "verdict": verdict}, getattr(each.counts, verdict))
+            for each in posts
+            for verdict in _VERDICTS
+        ),
+    )
+    yield from _metric(
+        "sealed_total",
+        "counter",
+        "Posts that left, sealed or not.",
+        (
+            ({"list": each.list_id, "result": result}, getattr(each.counts, result))
+            for each in posts
+            for result in ("sealed", "unsealed")
+        ),
+    )
+    yield from _metric(
+        "broken_chains_total",
+        "counter",
+        "Posts that arrived with ARC sets which did not verify.",
+        (({"list": each.list_id}, each.counts.broken_chain) for each in posts),
+    )
+
+
+def _of_keys(services: Services, now: int) -> Iterator[str]:
+    try:
+        keys, _ = list_keys(services)
+    except KeyFileError:
+        return  # `mailman arc doctor` tells
+    yield from _metric(
+        "key_dns_ok",
+        "gauge",
+        "Whether the DNS showed the key when it was last asked.",
+        [(_labels(each), int(_is_shown(services, each))) for each in keys],
+    )
+    yield from _metric(
+        "key_age_seconds",
+        "gauge",
+        "How old a key is that was made here.",
+        [
+            (_labels(each), now - each.stored.created_at)
+            for each in keys
+            if each.stored is not None
+        ],
+    )
+
+
+def _labels(key: ListedKey) -> dict[str, str]:
+    return {"domain": key.domain, "selector": key.selector}
+
+
+def _is_shown(services: Services, key: ListedKey) -> bool:
+    try:
+        public = services.keys.get(key.path).verifying_key
+    except KeyFileError:
+        return False
+    return services.key_watch.remembered(key.record_name, public) is not None
+
+
+def _metric(
+    name: str, kind: str, told: str, samples: Iterable[_Sample]
+) -> Iterator[str]:
+    yield f"# HELP mailman_arc_{name} {told}"
+    yield f"# TYPE mailman_arc_{name} {kind}"
+    for labels, value in samples:
+        pairs = (f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
+        yield f"mailman_arc_{name}{{{','.join(pairs)}}} {value}"
