@@ -103,6 +103,7 @@ class SiteSettings:
     oldest_pass: bool = True
     require_safe_keys: bool = True
     check_pubkey: bool = True
+    notify_site_owner: bool = True
     nameservers: tuple[str, ...] = ()
     nameserver_port: int = 53
     dns_timeout: float = 3.0
@@ -138,6 +139,7 @@ class ListSettings:
     signature_ttl: int = 0
     transport_safe: TransportSafe = TransportSafe.YES
     anonymous_seal: AnonymousSeal = AnonymousSeal.FRESH
+    trusted_sealers: tuple[str, ...] = ()
     history_days: int = 30
     history_fields: tuple[str, ...] = HISTORY_FIELDS
 
@@ -280,6 +282,11 @@ SETTINGS = (
         "Seal only with a key that the DNS shows.",
     ),
     Setting(
+        "notify_site_owner",
+        values.BOOLEAN,
+        "Write to the site owner when something has to be done about a key.",
+    ),
+    Setting(
         "mode",
         values.choice(Mode),
         "What is done with posts. sv: sealed, and marked with what was found on "
@@ -333,6 +340,14 @@ SETTINGS = (
         values.choice(AnonymousSeal),
         "Posts of anonymous lists. fresh: sealed as a new chain that does not "
         "name the author; none: not sealed.",
+    ),
+    Setting(
+        "trusted_sealers",
+        values.DOMAINS,
+        "Domains (d=) whose seals are trusted. Where DMARC fails, but one of them has "
+        "recorded that it passed, and nobody else has sealed since, our "
+        "Authentication-Results say who vouches for the post.",
+        aliases=("whitelisted_signers_map", "trusted_domains", "arc_trusted_sealers"),
     ),
     Setting(
         "authorized_xforward_hosts",
