@@ -17,7 +17,7 @@ from typing import Any
 from mailman.mta import deliver as mailman_delivery
 from mailman.mta.bulk import BulkDelivery
 
-from mailman_arc.plugin import wiring
+from mailman_arc.plugin import history, wiring
 from mailman_arc.plugin.handlers.authenticate import SEEN_KEY
 from mailman_arc.plugin.reception import VOUCHER_FIELD, one_line
 from mailman_arc.plugin.sealing import CopySealer
@@ -48,6 +48,8 @@ def deliver(mlist: Any, msg: Message, msgdata: MutableMapping[str, Any]) -> None
         if run is not None:
             with degrade("log"):
                 run.log(msg)
+            with degrade("history"):
+                run.tell_history(mlist, msg, msgdata)
 
 
 class _Run:
@@ -64,7 +66,10 @@ class _Run:
         self._copies = 0
         self._seconds = 0.0
         self._sealed_as = ""
-        self._remarks: list[str] = []
+        self._unsealed: list[str] = []
+        self._sealed: Outgoing | None = None  # one of the copies, with our set
+        self._taken = 0  # copies, by the mail server
+        self._taken_for = 0  # recipients
 
     def octets_for(self, msg: Message, envelope: Sequence[str]) -> bytes | None:
         """The octets to send for a copy, sealed where that is possible.
@@ -96,19 +101,52 @@ class _Run:
         if not self._copies:
             begun = Unsealed.NOT_BEGUN if self._recipients else Unsealed.NO_RECIPIENTS
             self._note(begun, None)
-        if sealer is not None:
-            self._remarks += sealer.risks
+        remarks = [f"not sealed: {each}" for each in self._unsealed]
+        remarks += sealer.risks if sealer else []
         _log.info(
             "%s list=%s %s; %s; copies=%d seals=%d recipients=%d seconds=%.3f",
             one_line(msg.get("message-id", "n/a")),
             self._list_id,
             sealer.summary if sealer else "no verdict",
-            "; ".join(filter(None, (self._sealed_as, *self._remarks))),
+            "; ".join(filter(None, (self._sealed_as, *remarks))),
             self._copies,
             sealer.seals if sealer else 0,
             self._recipients,
             self._seconds,
         )
+
+    def note_taken(self, recipients: int) -> None:
+        """Note that the mail server has taken a copy for so many recipients."""
+        self._taken += 1
+        self._taken_for += recipients
+
+    def tell_history(
+        self, mlist: Any, msg: Message, msgdata: MutableMapping[str, Any]
+    ) -> None:
+        """Note what has left, if this is a post to the list."""
+        services = wiring.services()
+        # What nobody has taken will be sent again.
+        is_done = self._taken or not self._recipients
+        if services is None or not self._is_post or not is_done:
+            return
+        if msgdata.get("to_owner"):
+            return
+        history.tell_unjudged(services, mlist, msg, msgdata, Unsealed.NO_VERDICT)
+        sealed = self._sealed
+        domain, selector = self._sealer.signer if self._sealer and sealed else ("", "")
+        departure = history.Departure(
+            sealed=not self._unsealed,
+            unsealed="; ".join(self._unsealed),
+            instance=sealed.instance if sealed else None,
+            domain=domain,
+            selector=selector,
+            chain_status=(sealed.status or "") if sealed else "",
+            copies=self._taken,
+            seals=self._sealer.seals if self._sealer else 0,
+            recipients=self._taken_for,
+            remarks="; ".join(self._sealer.risks) if self._sealer else "",
+        )
+        history.tell_departure(services, mlist, msg, msgdata, departure)
 
     def _note(self, reason: Unsealed | None, outgoing: Outgoing | None) -> None:
         made = ""
@@ -116,10 +154,11 @@ class _Run:
             made = f"i={outgoing.instance} cv={outgoing.status}"
         if reason is None:
             self._sealed_as = f"sealed {made}"
+            self._sealed = outgoing
             return
-        remark = f"not sealed: {reason}" + (f", would be {made}" if made else "")
-        if remark not in self._remarks:
-            self._remarks.append(remark)
+        remark = str(reason) + (f", would be {made}" if made else "")
+        if remark not in self._unsealed:
+            self._unsealed.append(remark)
 
 
 class _OctetConnection:
@@ -132,9 +171,11 @@ class _OctetConnection:
     def sendmail(self, sender: str, recipients: Sequence[str], msg: Message) -> Any:
         """Send a copy; see `mailman.mta.connection.Connection`."""
         octets = self._run.octets_for(msg, (sender, *recipients))
-        return self._connection.sendmail(
+        refused = self._connection.sendmail(
             sender, recipients, msg if octets is None else octets
         )
+        self._run.note_taken(len(recipients) - len(refused))
+        return refused
 
     def quit(self) -> None:
         """Close the connection."""

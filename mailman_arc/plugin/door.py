@@ -12,17 +12,19 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from email.message import Message
 from typing import TYPE_CHECKING, Any
 
 from mailman.config import config
+from mailman.interfaces.listmanager import IListManager
 from mailman.runners.lmtp import LMTPHandler, LMTPRunner
+from zope.component import getUtility
 
 from mailman_arc.mailauth.message import WireMessage, read_message
 from mailman_arc.mailauth.spf import Envelope
-from mailman_arc.plugin import wiring
+from mailman_arc.plugin import history, wiring
 from mailman_arc.plugin.reception import (
     attach_voucher,
     judge,
@@ -39,6 +41,7 @@ from mailman_arc.plugin.xforward import (
     envelope_of,
 )
 from mailman_arc.policy.arrival import Arrival
+from mailman_arc.policy.history import Facts
 from mailman_arc.policy.inbound import is_spf_told, names_to_look_up
 from mailman_arc.policy.patience import Patience
 
@@ -68,6 +71,7 @@ class Judged:
 
     message: WireMessage
     arrival: Arrival
+    facts: Facts | None = None  # for the history
 
 
 class ArcLMTPRunner(LMTPRunner):
@@ -94,6 +98,7 @@ class AnnotatingQueue:
     def __init__(self, switchboard: Any) -> None:
         self._switchboard = switchboard
         self._annotated: Message | None = None
+        self._facts: Facts | None = None  # of what the message has the verdict of
         self.judged: Judged | None = None  # of the post that is being taken in
 
     def __getattr__(self, name: str) -> Any:
@@ -107,12 +112,20 @@ class AnnotatingQueue:
         if self.judged is not None and self._annotated is not _msg:
             self._annotated = _msg
             with degrade("door"):
-                _annotate(_msg, self.judged)
-        return self._switchboard.enqueue(_msg, _metadata, **kws)
+                self._facts = _annotate(_msg, self.judged)
+        entry_id = None
+        if self._facts is not None and _metadata is not None:
+            with degrade("history"):
+                entry_id = history.begin(_msg, _metadata, str(_metadata["listid"]))
+        filebase = self._switchboard.enqueue(_msg, _metadata, **kws)
+        if entry_id is not None and self._facts is not None:
+            with degrade("history"):
+                _tell(_msg, _metadata, entry_id, self._facts)
+        return filebase
 
     def forget(self) -> None:
         """End of the delivery."""
-        self.judged = self._annotated = None
+        self.judged = self._annotated = self._facts = None
 
 
 class ArcLMTPHandler(LMTPHandler):
@@ -201,10 +214,10 @@ class DoorKeeper:
             self.services.resolver.fetch_async(names),
             self._with_spf(envelope, message),
         )
-        arrival = await asyncio.to_thread(
+        judgement = await asyncio.to_thread(
             judge, message, answers, trust, envelope, demands
         )
-        return Judged(message, arrival)
+        return Judged(message, judgement.arrival, judgement.facts)
 
     async def _with_spf(self, envelope: Envelope, message: WireMessage) -> Envelope:
         if self._spf is None or is_spf_told(message, self.services.settings.trust):
@@ -235,20 +248,31 @@ def _message_id(message: WireMessage) -> str:
     return one_line(fields[0].value.decode("utf-8", "replace") if fields else "n/a")
 
 
-def _annotate(msg: Message, judged: Judged) -> None:
+def _annotate(msg: Message, judged: Judged) -> Facts | None:
+    """Write the verdict into a message, and give what is to be told of it then."""
     services = wiring.services()
     if services is None:
-        return
+        return None
     if not reads_alike(judged.message, msg):
         _log.warning(
             "%s: its header can be read in two ways; judged in the pipeline, as "
             "Mailman reads it",
             one_line(msg.get("message-id", "n/a")),
         )
-        return
+        return None
     write_verdict(msg, judged.arrival, services.settings.trust)
     if services.secret is not None:
         attach_voucher(msg, judged.arrival, services.secret)
+    return judged.facts
+
+
+def _tell(
+    msg: Message, msgdata: Mapping[str, Any] | None, entry_id: int, facts: Facts
+) -> None:
+    services = wiring.services()
+    mlist = getUtility(IListManager).get_by_list_id((msgdata or {})["listid"])
+    if services is not None and mlist is not None:
+        history.tell_arrival(services, mlist, msg, entry_id, facts)
 
 
 def _may_be_post(recipients: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from mailman.interfaces.plugin import IPlugin
 from zope.interface import implementer
 
-from mailman_arc.plugin import doctor, startup, wiring
+from mailman_arc.plugin import history, startup, tasks, wiring
 from mailman_arc.plugin.seams import degrade
 
 
@@ -39,8 +39,10 @@ class ArcPlugin:
         with degrade("start"):
             startup.follow_deletions()
         with degrade("start"):
+            history.follow_decisions()
+        with degrade("start"):
             startup.open_database()
         with degrade("start"):
             startup.report_configuration()
         with degrade("start"):
-            doctor.report_summary()
+            tasks.join_task_runner()

@@ -22,7 +22,7 @@ from mailman.runners.incoming import IncomingRunner
 
 from mailman_arc.mailauth.arc.verify import key_names
 from mailman_arc.mailauth.message import WireMessage, read_message
-from mailman_arc.plugin import wiring
+from mailman_arc.plugin import history, wiring
 from mailman_arc.plugin.messages import put_on_top
 from mailman_arc.plugin.reception import (
     VOUCHER_FIELD,
@@ -79,14 +79,18 @@ class ArcIncomingRunner(IncomingRunner):
         with degrade("incoming runner"):
             services = wiring.services()
             if services is not None and _is_to_be_judged(msg, msgdata, services):
-                stays = self._receive(msg, msgdata, services)
+                stays = self._receive(mlist, msg, msgdata, services)
         if stays:
             return True
         msgdata.pop(WAITING_KEY, None)
         return super()._dispose(mlist, msg, msgdata)
 
     def _receive(
-        self, msg: Message, msgdata: MutableMapping[str, Any], services: Services
+        self,
+        mlist: Any,
+        msg: Message,
+        msgdata: MutableMapping[str, Any],
+        services: Services,
     ) -> bool:
         """Judge a post and write the verdict into it, or tell that it has to wait."""
         trust = Trust(services.settings.authserv_id)
@@ -101,10 +105,10 @@ class ArcIncomingRunner(IncomingRunner):
                 return self._put_aside(waiting, MAX_LOOKUP)
         if waiting.answers is None:
             return False  # it has been put aside for too long
-        arrival = undisturbed(
+        judgement = undisturbed(
             partial(judge, message, waiting.answers, trust, demands=demands)
         )
-        if arrival.chain_status is None:
+        if judgement.arrival.chain_status is None:
             now = int(time.time())
             hold = services.settings.temperror_hold
             seconds = msgdata.setdefault(WAITING_KEY, now) + hold - now
@@ -116,7 +120,9 @@ class ArcIncomingRunner(IncomingRunner):
                     seconds,
                 )
                 return self._put_aside(waiting, min(seconds, hold))
-        undisturbed(partial(_write, msg, arrival, services))
+        undisturbed(partial(_write, msg, judgement.arrival, services))
+        with degrade("history"):
+            history.tell_judged(services, mlist, msg, msgdata, judgement.facts)
         return False
 
     def _is_answered_soon(self, waiting: Waiting) -> bool:

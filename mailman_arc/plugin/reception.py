@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from email.message import Message
 
 from mailman_arc.mailauth.answers import Answers
@@ -23,6 +24,7 @@ from mailman_arc.plugin.messages import (
     to_octets,
     value_octets,
 )
+from mailman_arc.plugin.seams import degrade
 from mailman_arc.policy.arrival import (
     BODY_FIELDS,
     BOUND_FIELDS,
@@ -34,6 +36,7 @@ from mailman_arc.policy.arrival import (
     vouch,
     vouched_arrival,
 )
+from mailman_arc.policy.history import Facts, describe
 from mailman_arc.policy.inbound import USUAL_DEMANDS, Demands, authenticate
 from mailman_arc.policy.trust import Trust
 
@@ -53,17 +56,29 @@ _MAY_DIFFER = frozenset(name.encode() for name in ("message-id", *ADDED_ON_ARRIV
 _BOUND = frozenset(name.decode() for name in (*BOUND_FIELDS, *BODY_FIELDS))
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the seal needs of a verdict, and what the history gets to know."""
+
+    arrival: Arrival
+    facts: Facts | None  # None: an error kept them from being told
+
+
 def judge(
     message: WireMessage,
     answers: Answers,
     trust: Trust,
     envelope: Envelope = NOTHING_KNOWN,
     demands: Demands = USUAL_DEMANDS,
-) -> Arrival:
+) -> Judgement:
     """Authenticate a post from its octets, and word the outcome."""
     now = int(time.time())
     found = authenticate(message, answers, now, trust, envelope, demands)
-    return remember(found, message, trust.authserv_id, now)
+    arrival = remember(found, message, trust.authserv_id, now)
+    facts = None
+    with degrade("history"):
+        facts = describe(message, found, arrival, trust)
+    return Judgement(arrival, facts)
 
 
 def reads_alike(message: WireMessage, msg: Message) -> bool:
@@ -90,6 +105,15 @@ def reads_alike(message: WireMessage, msg: Message) -> bool:
 def as_received(msg: Message) -> bytes:
     """The octets nearest to those that arrived, from a message Mailman has parsed."""
     return to_octets(msg, ADDED_ON_ARRIVAL | {VOUCHER_FIELD.lower()})
+
+
+def header_of(msg: Message) -> WireMessage:
+    """The header alone, of a message whose body may be beyond writing."""
+    fields = (
+        make_field(_octets(name), to_crlf(value_octets(value)))
+        for name, value in msg.raw_items()
+    )
+    return WireMessage(tuple(fields), b"")
 
 
 def write_verdict(msg: Message, arrival: Arrival, trust: Trust) -> None:

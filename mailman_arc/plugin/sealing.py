@@ -62,6 +62,13 @@ class CopySealer:
         self._last_octets = b""
         self._last: Outgoing | None = None
 
+    @property
+    def signer(self) -> tuple[str, str]:
+        """The domain that seals, and the selector of its key; empty without."""
+        if not isinstance(self._means, _Means):
+            return "", ""
+        return self._means.identity.domain, self._means.identity.selector
+
     def seal(self, msg: Message) -> Outgoing:
         """The octets of a copy, sealed, or as they are with the reason.
 

@@ -32,6 +32,7 @@ from mailman_arc.adapters.zonefile import (
 )
 from mailman_arc.mailauth.answers import Answers
 from mailman_arc.mailauth.arc.seal import SealingIdentity
+from mailman_arc.plugin.historywriter import About, History
 from mailman_arc.plugin.reception import one_line
 from mailman_arc.plugin.sealingkeys import SealingKeys
 from mailman_arc.plugin.seams import degrade
@@ -43,7 +44,7 @@ from mailman_arc.plugin.siteconfig import (
 from mailman_arc.plugin.storage import Storage
 from mailman_arc.policy.configuration import Configuration, Identity, ListConfiguration
 from mailman_arc.policy.outbound import Unsealed
-from mailman_arc.policy.settings import SiteSettings
+from mailman_arc.policy.settings import ListSettings, SiteSettings
 
 
 if TYPE_CHECKING:
@@ -187,6 +188,16 @@ class Services:
     def storage(self) -> Storage:
         """The database."""
         return Storage(self.settings.database_url, self.data_dir)
+
+    @cached_property
+    def history(self) -> History:
+        """What becomes of posts, to be told."""
+
+        def settings_of(about: About) -> ListSettings:
+            own = self.list_settings.values(about.list_id)
+            return self.configuration.for_list(about.mail_host, own).settings
+
+        return History(self.storage.history, settings_of)
 
     @property
     def list_settings(self) -> ListSettingsStore:

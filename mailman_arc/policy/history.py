@@ -51,6 +51,7 @@ _RANKS = ("pass", "temperror", "fail", "softfail", "policy", "permerror", "neutr
 _HARMFUL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+"
 )
+_ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>]+")
 
 
 class Verdict(StrEnum):
@@ -235,6 +236,14 @@ def kept(facts: Facts, fields: Iterable[str], *, is_anonymous: bool) -> Facts:
         subject=facts.subject if "subject" in wanted else "",
         message_id=facts.message_id if "message_id" in wanted else "",
     )
+
+
+def kept_reason(reason: str, fields: Iterable[str], *, is_anonymous: bool) -> str:
+    """Why somebody decided something, without addresses unless these are kept."""
+    text = _text(reason, _MAX_SENTENCE)
+    if is_anonymous or "author" not in fields:
+        return _ADDRESS.sub("(address)", text)
+    return text
 
 
 # Texts

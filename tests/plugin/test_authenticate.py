@@ -22,6 +22,7 @@ from mailman_arc.plugin.handlers.authenticate import (
     UNSEALED_KEY,
     Authenticate,
 )
+from mailman_arc.plugin.history import ENTRY_KEY
 from mailman_arc.plugin.messages import put_on_top, to_octets
 from mailman_arc.plugin.reception import (
     RESULTS_FIELD,
@@ -33,6 +34,7 @@ from mailman_arc.plugin.reception import (
 from mailman_arc.policy.arrival import Arrival, parse_arrival
 from mailman_arc.policy.outbound import Unsealed
 from tests.support.mail import POST, chain_of, changed, sign_dkim, whole_zone
+from tests.support.zone import txt
 
 
 MLIST = SimpleNamespace(
@@ -57,7 +59,7 @@ def parsed(octets: bytes) -> Message:
 def from_the_door(octets: bytes, services) -> Message:
     msg = parsed(octets)
     trust = services.settings.trust
-    verdict = judge(read_message(octets), whole_zone(), trust)
+    verdict = judge(read_message(octets), whole_zone(), trust).arrival
     write_verdict(msg, verdict, trust)
     attach_voucher(msg, verdict, services.secret)
     return msg
@@ -113,6 +115,68 @@ def test_the_oldest_pass_is_found_here_only_where_the_site_wants_it(install):
     process(msg)
 
     assert "arc=pass;" in msg[RESULTS_FIELD]
+
+
+class Dns:
+    """A resolver for a world in which the author asks for rejection."""
+
+    def __init__(self):
+        policy = {"_dmarc.author.example": txt(b"v=DMARC1; p=reject")}
+        self.zone = whole_zone().with_records(policy)
+
+    def fetch(self, names):
+        return {name: self.zone.get(name) for name in names}
+
+
+@pytest.fixture
+def trusting(install):
+    """The plugin of a site that trusts the relay."""
+
+    def enable(**changes: str):
+        services = install(trusted_sealers="relay.example", **changes)
+        services.__dict__["resolver"] = Dns()
+        return services
+
+    return enable
+
+
+@pytest.mark.parametrize("trusted", ["", "lists.example"])
+def test_a_trusted_sealer_vouches_in_our_only_field(trusting, trusted):
+    trusting(trusted_authserv_ids=trusted)
+    msg = parsed(chain_of(1))
+
+    msgdata = process(msg)
+
+    [field] = msg.get_all(RESULTS_FIELD)
+    assert (
+        "dmarc=fail (p=reject, local_policy arc=pass as[1].d=relay.example "
+        "as[1].s=arc) header.from=author.example"
+    ) in " ".join(field.split())
+    summary = "arc=pass dkim=none dmarc=fail vouched=relay.example"
+    assert arrival_in(msgdata).summary == summary
+
+
+def test_a_list_may_trust_nobody(trusting):
+    trusting().list_settings.change(MLIST.list_id, {"trusted_sealers": ""})
+    msg = parsed(chain_of(1))
+
+    process(msg)
+
+    assert "local_policy" not in msg[RESULTS_FIELD]
+
+
+@pytest.mark.parametrize(
+    ("mlist", "changes"),
+    [(MLIST, {"mode": "s"}), (MLIST, {"shadow": "yes"}), (ANONYMOUS, {})],
+)
+def test_who_vouches_is_not_shown_where_nothing_is(trusting, mlist, changes):
+    trusting(**changes)
+    msg = parsed(chain_of(1))
+
+    msgdata = process(msg, mlist)
+
+    assert RESULTS_FIELD not in msg
+    assert arrival_in(msgdata).summary.endswith(" vouched=relay.example")
 
 
 EDITS = {
@@ -267,7 +331,9 @@ def test_a_post_that_cannot_be_written_goes_on_without_a_record(services, log):
     msg = parsed(POST)
     msg.set_payload("gr\xfc\xdfe")
 
-    assert process(msg) == {SEEN_KEY: True}
+    found = process(msg)
+
+    assert set(found) == {SEEN_KEY, ENTRY_KEY}
     assert log() == ["ERROR handler: unexpected error, going on without it"]
 
 

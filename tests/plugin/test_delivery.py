@@ -66,7 +66,7 @@ def parsed(octets: bytes) -> Message:
 
 
 def metadata(octets: bytes = POST, **more: object) -> dict[str, object]:
-    judged = judge(read_message(octets), whole_zone(), Trust("lists.example"))
+    judged = judge(read_message(octets), whole_zone(), Trust("lists.example")).arrival
     return {
         SEEN_KEY: True,
         ARRIVAL_KEY: format_arrival(judged),

@@ -73,7 +73,8 @@ def parsed(octets: bytes) -> Message:
 
 def judged(octets: bytes, services):
     message = read_message(octets)
-    return Judged(message, judge(message, whole_zone(), services.settings.trust))
+    found = judge(message, whole_zone(), services.settings.trust)
+    return Judged(message, found.arrival, found.facts)
 
 
 # The queue
@@ -603,7 +604,8 @@ def test_a_post_is_not_put_off_where_that_is_switched_off(queues, install):
 def test_a_post_waits_for_so_long_and_no_longer(install):
     services = install(temperror_hold="30m")
     message = read_message(CHAINED)
-    unjudged = Judged(message, judge(message, UNKNOWN, services.settings.trust))
+    found = judge(message, UNKNOWN, services.settings.trust)
+    unjudged = Judged(message, found.arrival, found.facts)
     now = 1000.0
     keeper = DoorKeeper(services, clock=lambda: now)
     envelope = envelope_with(CHAINED)

@@ -136,7 +136,8 @@ def parsed(octets: bytes) -> Message:
 def from_the_door(octets: bytes, services, zone=None) -> Message:
     msg = parsed(octets)
     trust = services.settings.trust
-    verdict = judge(read_message(octets), whole_zone() if zone is None else zone, trust)
+    zone = whole_zone() if zone is None else zone
+    verdict = judge(read_message(octets), zone, trust).arrival
     write_verdict(msg, verdict, trust)
     attach_voucher(msg, verdict, services.secret)
     return msg

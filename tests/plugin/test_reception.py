@@ -45,7 +45,8 @@ def judged(octets: bytes, trust: Trust = TRUST):
     message = read_message(octets)
     names = names_to_look_up(message, trust)
     zone = whole_zone()
-    return judge(message, {name: zone.get(name) for name in names}, trust)
+    answers = {name: zone.get(name) for name in names}
+    return judge(message, answers, trust).arrival
 
 
 def at_the_door(octets: bytes) -> Message:
@@ -375,12 +376,14 @@ def test_any_octets_get_a_verdict_that_can_be_written_and_vouched_for(octets, dn
     message = read_message(as_received(msg))
     names = names_to_look_up(message, TRUST)
     zone = whole_zone()
-    verdict = judge(
+    found = judge(
         message,
         {name: zone.get(name) if dns else LookupFailed() for name in names},
         TRUST,
     )
+    verdict = found.arrival
 
+    assert found.facts is not None
     write_verdict(msg, verdict, TRUST)
     attach_voucher(msg, verdict, SECRET)
     written = queued(msg)

@@ -22,6 +22,7 @@ from mailman_arc.policy.history import (
     describe_unjudged,
     format_details,
     kept,
+    kept_reason,
     make_entry_id,
     time_of,
 )
@@ -261,6 +262,22 @@ def test_nothing_names_the_author_of_an_anonymous_post():
     assert facts.results == "lists.example; dkim=pass; dmarc=pass"
     for each in fields(Facts):
         assert "author" not in str(getattr(facts, each.name))
+
+
+REASONS = (
+    (HISTORY_FIELDS, False, "ann@author.example is banned\nhere"),
+    (("subject",), False, "(address) is banned\nhere"),
+    (HISTORY_FIELDS, True, "(address) is banned\nhere"),
+)
+
+
+@pytest.mark.parametrize(("fields", "is_anonymous", "told"), REASONS)
+def test_a_reason_names_the_author_only_where_that_is_kept(fields, is_anonymous, told):
+    reason = "ann@author.example is banned\nhere"
+
+    found = kept_reason(reason, fields, is_anonymous=is_anonymous)
+
+    assert found == told.replace("\n", " ")
 
 
 def test_dispositions_have_the_words_of_the_database():

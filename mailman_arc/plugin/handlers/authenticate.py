@@ -7,7 +7,7 @@ handlers may remove fields.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from email.message import Message
 from functools import partial
 from typing import Any
@@ -17,10 +17,12 @@ from mailman.interfaces.handler import IHandler
 from zope.interface import implementer
 
 from mailman_arc.mailauth.message import read_message
-from mailman_arc.plugin import wiring
+from mailman_arc.plugin import history, wiring
 from mailman_arc.plugin.reception import (
+    Judgement,
     as_received,
     conceal_author,
+    header_of,
     judge,
     remove_forgeries,
     remove_verdict,
@@ -29,7 +31,8 @@ from mailman_arc.plugin.reception import (
 )
 from mailman_arc.plugin.seams import degrade, undisturbed
 from mailman_arc.plugin.wiring import Services
-from mailman_arc.policy.arrival import Arrival, format_arrival, parse_arrival
+from mailman_arc.policy.arrival import format_arrival, parse_arrival, with_vouching
+from mailman_arc.policy.history import Facts, describe_arrival, describe_unjudged
 from mailman_arc.policy.inbound import names_to_look_up
 from mailman_arc.policy.outbound import Unsealed
 from mailman_arc.policy.trust import Trust
@@ -56,17 +59,40 @@ class Authenticate:
         if not wiring.is_active():
             return
         msgdata[SEEN_KEY] = True
+        facts = None
         with degrade("handler"):
             services = wiring.services()
             # A post that was shunted further on comes by again, changed.
             if services is not None and ARRIVAL_KEY not in msgdata:
-                arrival = undisturbed(partial(_arrival, msg, msgdata, services))
-                if isinstance(arrival, Unsealed):
-                    msgdata[UNSEALED_KEY] = arrival.value
+                found = undisturbed(partial(_arrival, msg, msgdata, services))
+                if isinstance(found, Unsealed):
+                    msgdata[UNSEALED_KEY] = found.value
                 else:
-                    msgdata[ARRIVAL_KEY] = format_arrival(arrival)
+                    msgdata[ARRIVAL_KEY] = format_arrival(found.arrival)
+                    facts = found.facts
+        with degrade("history"):
+            _remember(mlist, msg, msgdata, facts)
         with degrade("handler"):
             _tidy(mlist, msg, msgdata)
+
+
+def _remember(
+    mlist: Any, msg: Message, msgdata: MutableMapping[str, Any], facts: Facts | None
+) -> None:
+    """Tell the history of a post it does not know."""
+    services = wiring.services()
+    if services is None or history.ENTRY_KEY in msgdata:
+        return
+    facts = facts or undisturbed(partial(_facts, msg, dict(msgdata)))
+    history.tell_judged(services, mlist, msg, msgdata, facts)
+
+
+def _facts(msg: Message, msgdata: Mapping[str, Any]) -> Facts:
+    """What can be told of a post that was not judged here."""
+    message = header_of(msg)
+    if ARRIVAL_KEY in msgdata:
+        return describe_arrival(message, parse_arrival(msgdata[ARRIVAL_KEY]))
+    return describe_unjudged(message, msgdata.get(UNSEALED_KEY, Unsealed.ERROR))
 
 
 def _tidy(mlist: Any, msg: Message, msgdata: MutableMapping[str, Any]) -> None:
@@ -80,13 +106,20 @@ def _tidy(mlist: Any, msg: Message, msgdata: MutableMapping[str, Any]) -> None:
         remove_forgeries(msg, services.settings.trust)
         return
     settings = services.for_list(mlist).settings
-    if settings.shadow or not settings.mode.reports:
-        remove_verdict(msg, parse_arrival(msgdata[ARRIVAL_KEY]))
+    is_reported = settings.mode.reports and not settings.shadow
+    arrival = parse_arrival(msgdata[ARRIVAL_KEY])
+    vouched = with_vouching(arrival, settings.trusted_sealers)
+    if vouched is not arrival or not is_reported:
+        remove_verdict(msg, arrival)
+    if vouched is not arrival:
+        msgdata[ARRIVAL_KEY] = format_arrival(vouched)
+        if is_reported and not mlist.anonymous_list:
+            write_verdict(msg, vouched, services.settings.trust)
 
 
 def _arrival(
     msg: Message, msgdata: MutableMapping[str, Any], services: Services
-) -> Arrival | Unsealed:
+) -> Judgement | Unsealed:
     """What was found on arrival, or why that cannot be told any more."""
     trust = services.settings.trust
     vouched = take_voucher(msg, services.secret)
@@ -97,7 +130,7 @@ def _arrival(
         if not vouched.is_whole and not (vouched.fits_header and is_approved):
             return Unsealed.CHANGED_EARLY
         write_verdict(msg, vouched.arrival, trust)
-        return vouched.arrival
+        return Judgement(vouched.arrival, None)
     if msgdata.get("has_approved"):
         return Unsealed.CHANGED_EARLY
     # Parsing has hidden where lines ended, so a stranger's text may pose as a
@@ -106,6 +139,6 @@ def _arrival(
     message = read_message(as_received(msg))
     demands = services.settings.demands
     names = names_to_look_up(message, trust, demands=demands)
-    arrival = judge(message, services.resolver.fetch(names), trust, demands=demands)
-    write_verdict(msg, arrival, trust)
-    return arrival
+    found = judge(message, services.resolver.fetch(names), trust, demands=demands)
+    write_verdict(msg, found.arrival, trust)
+    return found
