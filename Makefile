@@ -10,7 +10,8 @@
 #   make fuzz            RUNS=1000000 inputs for each parser
 #   make clean           remove the virtualenvs and caches
 #
-# KEEP=1 make demo leaves everything running, to be played with.
+# KEEP=1 make demo leaves everything running, to be played with; WEB=1 make demo
+# does so with Postorius and HyperKitty.
 # PYTHON=/path/to/python3.11 chooses the interpreter for the virtualenvs.
 
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
@@ -30,7 +31,7 @@ RUNS := 1000000
 .PHONY: demo test lint coverage interop bench fuzz test-debian12 clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/installed
+demo: $(VENV)/installed $(if $(filter 1,$(WEB)),$(VENV)/web)
 	$(BIN)/python -m tests.house.demo
 
 test: $(VENV)/tools
@@ -71,6 +72,10 @@ clean:
 $(VENV)/installed: pyproject.toml
 	$(call make-venv,$(VENV))
 	$(BIN)/$(PIP) --editable .
+	touch $@
+
+$(VENV)/web: $(VENV)/installed
+	$(BIN)/$(PIP) --group web
 	touch $@
 
 $(VENV)/tools: $(VENV)/installed

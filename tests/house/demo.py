@@ -1,7 +1,8 @@
 """Three posts through a real Mailman, and what becomes of them.
 
 Run by `make demo`.  With KEEP=1 in the environment everything stays up
-afterwards, to be played with, until Ctrl-C.
+afterwards, to be played with, until Ctrl-C.  With WEB=1 it stays up, too, and
+Postorius and HyperKitty are there as well.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import sys
 import textwrap
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from tests.house import posts
@@ -18,10 +20,13 @@ from tests.house.house import House, open_house
 from tests.house.lists import MailingList
 from tests.house.oracles import Opinion
 from tests.house.sink import Delivery
+from tests.house.web import MailmanWeb, Person, WebHouse, open_web_house
 
 
 WIDTH = 78
 MEMBERS = ("anne@one.example", "bill@two.example", "cleo@three.example")
+OWNER, MODERATOR = Person("owner"), Person("moderator")
+ADMINISTRATOR = Person("admin", is_superuser=True)
 ARC_SET = ("ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results")
 FOOTER = "-- \n$display_name mailing list, with a footer that breaks signatures\n"
 
@@ -45,29 +50,46 @@ def main() -> int:
     author = posts.make_domain(posts.AUTHOR, policy="reject")
     forwarder = posts.make_domain(posts.FORWARDER, policy="none")
     bank = posts.make_domain(posts.BANK, policy="reject")
-    print("Starting a DNS server, a mail sink and GNU Mailman ...", flush=True)
-    with open_house([author, forwarder, bank]) as house:
+    with _open([author, forwarder, bank]) as house:
         discuss = _make_list(house)
         _introduce(house, discuss)
         failures = 0
         for story in _stories(discuss.address, author, forwarder):
             failures += _tell(house, discuss, story)
         failures += _look_for_trouble(house)
-        if os.environ.get("KEEP") == "1":
+        if "1" in (os.environ.get("KEEP"), os.environ.get("WEB")):
             _stay(house, discuss)
-    failures += _check(
-        {
-            "Mailman has stopped, no process is left": not house.site.processes(),
-            "its directory is gone": not house.site.root.exists(),
-        }
-    )
+    failures += _check(_nothing_is_left(house))
     print(f"\n{failures} checks failed." if failures else "\nAll is as it should be.")
     return 1 if failures else 0
+
+
+def _open(domains: list[posts.Domain]) -> AbstractContextManager[House]:
+    what = "a DNS server, a mail sink and GNU Mailman"
+    if os.environ.get("WEB") == "1":
+        print(f"Starting {what}, Postorius and HyperKitty ...", flush=True)
+        return open_web_house((OWNER, MODERATOR, ADMINISTRATOR), domains)
+    print(f"Starting {what} ...", flush=True)
+    return open_house(domains)
+
+
+def _nothing_is_left(house: House) -> dict[str, bool]:
+    left: dict[str, bool] = {
+        "Mailman has stopped, no process is left": not house.site.processes(),
+        "its directory is gone": not house.site.root.exists(),
+    }
+    if isinstance(house, WebHouse):
+        is_gone = not house.web.processes() and not house.web.root.exists()
+        left["nor is anything of Postorius and HyperKitty"] = is_gone
+    return left
 
 
 def _make_list(house: House) -> MailingList:
     discuss = house.site.create_list("discuss")
     discuss.subscribe(MEMBERS)
+    if isinstance(house, WebHouse):
+        discuss.subscribe([OWNER.address], "owner")
+        discuss.subscribe([MODERATOR.address], "moderator")
     discuss.decorate(FOOTER)
     return discuss
 
@@ -275,13 +297,32 @@ Everything stays up until Ctrl-C. Some things to try in another terminal:
   settings:       {site.arc_config}
   logs:           {site.logs}
   queues:         {site.var / "queue"}
-""",
+"""
+        + (_how_to_log_in(house.web, discuss) if isinstance(house, WebHouse) else ""),
         flush=True,
     )
     try:
         _write_what_goes_out(house)
     except KeyboardInterrupt:
         print("\nStopping ...", flush=True)
+
+
+def _how_to_log_in(web: MailmanWeb, discuss: MailingList) -> str:
+    people = "\n".join(
+        f"      {person.name:12}{person.password:22}{what}"
+        for person, what in (
+            (OWNER, "owner of the list"),
+            (MODERATOR, "moderator of the list"),
+            (ADMINISTRATOR, "superuser"),
+        )
+    )
+    return f"""\
+  Postorius:      {web.url}/mailman3/lists/{discuss.list_id}/
+  the page "ARC": {web.url}/mailman3/lists/{discuss.list_id}/arc/
+  HyperKitty:     {web.url}/archives/list/{discuss.address}/
+  who can log in, and with which password:
+{people}
+"""
 
 
 def _write_what_goes_out(house: House) -> None:

@@ -13,7 +13,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -112,7 +111,9 @@ class MailmanWeb:
     def configure(self, rest: RestClient | None = None) -> None:
         """Write the settings: the example, and which Mailman to ask."""
         example = (EXAMPLES / "mailman-web.py").read_text(encoding="utf-8")
+        sass = f"{self.python.parent / 'pysassc'} {{infile}} {{outfile}}"
         lines = [
+            f'COMPRESS_PRECOMPILERS = (("text/x-scss", "{sass}"),)',
             f'POSTORIUS_TEMPLATE_BASE_URL = "{self.url}"',
             'ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http"',
             'EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"',
@@ -175,6 +176,11 @@ class MailmanWeb:
         for each in self._running:
             each.wait()
         self._running.clear()
+
+    def processes(self) -> list[str]:
+        """The command lines of all that runs."""
+        found = processes.processes_of(self._etc)
+        return [" ".join(process.info["cmdline"]) for process in found]
 
     def _begin(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         line = [str(self.python.parent / "mailman-web"), *words]
@@ -251,7 +257,6 @@ def open_web_house(
 
 
 def what_is_missing() -> list[str]:
-    """The packages and programs that mailman-web lacks here."""
-    packages = ("mailman_web", "mailman_hyperkitty")
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    return missing + [name for name in ("sassc",) if shutil.which(name) is None]
+    """The packages that mailman-web lacks here."""
+    packages = ("mailman_web", "mailman_hyperkitty", "sass")
+    return [name for name in packages if importlib.util.find_spec(name) is None]
