@@ -58,7 +58,7 @@ def tell_entry(entry: Entry, waiting: frozenset[str] = frozenset()) -> dict[str,
         "entry_id": str(entry.entry_id),
         "arrived_at": iso_time(entry.arrived_at),
         "left_at": iso_time(entry.left_at),
-        "is_waiting": is_held(entry) and entry.message_id_hash in waiting,
+        "is_waiting": is_waiting(entry, waiting),
     }
 
 
@@ -74,6 +74,16 @@ def tell_details(entry: Entry) -> dict[str, Any]:
 def is_held(entry: Entry) -> bool:
     """Tell whether the post was held; whether it still is, Mailman knows."""
     return entry.disposition == HELD
+
+
+def is_waiting(entry: Entry, waiting: frozenset[str]) -> bool | None:
+    """Tell whether the post waits for a moderator; None: that is not known.
+
+    `waiting` is that of `held_hashes`.
+    """
+    if not is_held(entry):
+        return False
+    return entry.message_id_hash in waiting if entry.message_id_hash else None
 
 
 def held_hashes(mlist: Any, entries: Iterable[Entry]) -> frozenset[str]:

@@ -17,6 +17,7 @@ from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin.commands.arc_base import harmless
 from mailman_arc.plugin.commands.cli_arc import Arc, arc
 from mailman_arc.policy.settings import SETTINGS, Scope
+from tests.plugin.historyrows import posted
 from tests.plugin.test_startup import DOOR_ONLY
 from tests.support.mail import (
     NOW,
@@ -123,6 +124,7 @@ def test_the_examples_of_the_readme_work(tmp_path, monkeypatch, files, install):
     (tmp_path / "message.eml").write_bytes(SIGNED)
     (tmp_path / "openarc.conf").write_text("Domain a.example\n")
     (tmp_path / "test.zone").write_text((files / "test.zone").read_text())
+    install().storage.history.write(posted("list.lists.example", 1))
 
     for example in EXAMPLES:
         words = example.replace("discuss@lists.example.org", LIST).partition(" <")[0]
@@ -135,6 +137,8 @@ def test_the_examples_of_the_readme_work(tmp_path, monkeypatch, files, install):
 
     assert (tmp_path / "sealed.eml").read_bytes().startswith(b"ARC-Seal: i=1;")
     assert "[arc]\n" in (tmp_path / "new.cfg").read_text()
+    assert "ann@author.example" in (tmp_path / "posts.csv").read_text()
+    assert "mailman_arc_info" in (tmp_path / "mailman_arc.prom").read_text()
 
 
 def test_a_plugin_that_is_disabled_says_so(disabled):

@@ -374,6 +374,13 @@ def test_a_post_that_was_let_through_is_waiting_no_more(rest, write, hold):
     assert (line["disposition"], line["is_waiting"]) == ("posted", False)
 
 
+def test_whether_a_post_without_a_name_is_waiting_is_not_known(rest, write, hold):
+    write(arrived(LIST_ID, message_id="", message_id_hash=""), held(LIST_ID))
+    hold("<0@author.example>")
+
+    assert rest.get(HISTORY)["entries"][0]["is_waiting"] is None
+
+
 # What is not there
 
 

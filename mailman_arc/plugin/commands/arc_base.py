@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import pwd
-from collections.abc import Callable, Iterable
-from typing import IO, Any, TypeVar
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Any, Self, TypeVar
 
 import click
 from mailman.interfaces.listmanager import IListManager
@@ -100,3 +104,53 @@ def harmless(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
+
+
+class Progress:
+    """A line on standard error that is written over, when that is a terminal."""
+
+    def __init__(self, told: str) -> None:
+        """Prepare; `told` has braces for the number."""
+        self._told = told
+        self._stream = sys.stderr if sys.stderr.isatty() else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def tell(self, number: int) -> None:
+        """Show how far it is."""
+        if self._stream is not None:
+            self._stream.write(f"\r{self._told.format(number)}")
+            self._stream.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None:
+            self._stream.write("\r\x1b[K")  # the line is empty again
+            self._stream.flush()
+
+
+@contextmanager
+def whole_output(path: str) -> Iterator[IO[str]]:
+    """A file that is there as a whole at the end, for its owner alone, or not at all.
+
+    '-' is standard output.  click's own atomic files take a name over although
+    what was written to them broke off.
+    """
+    if path == "-":
+        with click.open_file("-", "w", encoding="utf-8") as stdout:
+            yield stdout
+        return
+    target = Path(path)
+    try:
+        with NamedTemporaryFile(
+            "w", encoding="utf-8", newline="", dir=target.parent, delete=False
+        ) as file:
+            draft = Path(file.name)
+            try:
+                yield file
+                file.close()
+                draft.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"{harmless(path)}: {error.strerror}") from error

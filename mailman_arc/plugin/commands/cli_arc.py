@@ -9,6 +9,8 @@ from zope.interface import implementer
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.commands import (
     arc_doctor,
+    arc_export,
+    arc_history,
     arc_import,
     arc_keys,
     arc_lists,
@@ -41,6 +43,8 @@ for _module in (
     arc_keys,
     arc_lists,
     arc_mail,
+    arc_history,
+    arc_export,
     arc_import,
     arc_trust,
 ):
