@@ -12,19 +12,28 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from mailman_arc.mailauth.arc.chain import chain_digest
 from mailman_arc.mailauth.arc.verify import ChainStatus
 from mailman_arc.mailauth.authres import MethodResult, parse_authentication_results
-from mailman_arc.mailauth.authres_writer import format_results
+from mailman_arc.mailauth.authres_writer import MAX_COMMENT_OCTETS, format_results
 from mailman_arc.mailauth.canonical import canonical_field
 from mailman_arc.mailauth.dkim import good_signatures
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import WireMessage
 from mailman_arc.policy.inbound import Authentication
 from mailman_arc.policy.report import own_results, site_results, summary
+from mailman_arc.policy.vouching import (
+    NotVouched,
+    Sealer,
+    override_comment,
+    sealers_of,
+    who_vouches,
+)
 
 
 # Fields that say who wrote what to whom; with the body they are the content a
@@ -38,7 +47,7 @@ _LINE = 72
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The part of the verdict that the seal needs; built-in types only."""
+    """The part of the verdict that is needed later."""
 
     status: str  # ChainStatus, or "" when the DNS did not let us judge
     results: str  # value of the ARC-Authentication-Results behind "i=N;"
@@ -47,6 +56,7 @@ class Arrival:
     chain: str  # fingerprint of the ARC fields on arrival
     good: str  # fingerprints of the signatures that passed, space between
     judged_at: int  # seconds since 1970
+    sealers: tuple[Sealer, ...] = ()  # that may vouch for it, newest first
 
     @property
     def chain_status(self) -> ChainStatus | None:
@@ -59,15 +69,21 @@ def remember(
 ) -> Arrival:
     """Keep what the seal will need of an authentication."""
     own = format_results(authserv_id, own_results(found)).decode()
+    sealers = sealers_of(found)
     return Arrival(
         status=found.chain_status or "",
         results=format_results(authserv_id, site_results(found)).decode(),
-        field=own.replace("\r\n", "\n").lstrip(" "),
+        field=_as_field(own),
         summary=summary(found),
         chain=chain_digest(message),
         good=" ".join(good_signatures(message, found.author_domain, found.dkim)),
         judged_at=now,
+        sealers=() if isinstance(sealers, NotVouched) else sealers,
     )
+
+
+def _as_field(results: str) -> str:
+    return results.replace("\r\n", "\n").lstrip(" ")
 
 
 def format_arrival(arrival: Arrival) -> str:
@@ -87,11 +103,55 @@ def parse_arrival(text: str) -> Arrival:
             chain=str(values["chain"]),
             good=str(values["good"]),
             judged_at=int(values["judged_at"]),
+            sealers=tuple(_read_sealer(each) for each in values.get("sealers", ())),
         )
         _ = arrival.chain_status
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise MalformedField("not an arrival record") from error
     return arrival
+
+
+def _read_sealer(values: Mapping[str, Any]) -> Sealer:
+    return Sealer(
+        int(values["instance"]),
+        str(values["domain"]),
+        str(values["selector"]),
+        bool(values["confirms"]),
+        str(values["remote_ip"]),
+    )
+
+
+def with_vouching(arrival: Arrival, trusted_sealers: Collection[str]) -> Arrival:
+    """An arrival whose field says that somebody vouches, if somebody does.
+
+    Without, it is the same object.  What a seal attests is not changed.
+    """
+    vouching = who_vouches(arrival.sealers, trusted_sealers)
+    if isinstance(vouching, NotVouched):
+        return arrival
+    comment = override_comment(arrival.sealers)
+    try:
+        told = parse_authentication_results(arrival.field.encode())
+    except MalformedField:  # longer than anybody reads
+        return arrival
+    methods = [
+        replace(each, comment=_joined(each.comment, comment))
+        if each.method == "dmarc"
+        else each
+        for each in told.methods
+    ]
+    return replace(
+        arrival,
+        field=_as_field(format_results(told.authserv_id, methods).decode()),
+        summary=f"{arrival.summary} vouched={vouching.domain}",
+        sealers=(),
+    )
+
+
+def _joined(comment: str | None, more: str) -> str:
+    """Two comments in one, which ends with a whole word."""
+    both = ", ".join(filter(None, (comment, more)))
+    return textwrap.shorten(both, MAX_COMMENT_OCTETS, placeholder=" ...")
 
 
 def anonymised(arrival: Arrival) -> Arrival:
@@ -112,6 +172,7 @@ def anonymised(arrival: Arrival) -> Arrival:
         results=format_results(told.authserv_id, methods).decode(),
         chain=chain_digest(WireMessage((), b"")),
         good="",
+        sealers=(),
     )
 
 

@@ -95,6 +95,10 @@ def _domain(text: str) -> str:
         raise ValueError(f"{text!r} is not a domain name") from error
 
 
+def _domains(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_domain(word) for word in _words(text)))
+
+
 def _authserv_id(text: str) -> str:
     if not text.isprintable() or any(each in ' ();"' for each in text):
         raise ValueError(f"{text!r} is not an authserv-id; it is one word")
@@ -210,6 +214,7 @@ TEXT = Kind(str)
 WORDS = Kind(_words, _show_words)
 BOOLEAN = Kind(parse_boolean, _show_boolean, ("yes", "no"))
 DOMAIN = Kind(_domain)
+DOMAINS = Kind(_domains, _show_words)
 AUTHSERV_ID = Kind(_authserv_id)
 DATABASE_URL = Kind(_database_url)
 POSITIVE = Kind(_positive)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -25,11 +26,13 @@ from mailman_arc.policy.arrival import (
     remember,
     vouch,
     vouched_arrival,
+    with_vouching,
 )
 from mailman_arc.policy.inbound import authenticate
 from mailman_arc.policy.trust import Trust
+from mailman_arc.policy.vouching import Sealer
 from tests.support.mail import NOW, POST, chain_of, changed, sign_dkim, whole_zone
-from tests.support.zone import SERVFAIL, Zone
+from tests.support.zone import SERVFAIL, Zone, txt
 
 
 SECRET = b"s" * 32
@@ -103,6 +106,72 @@ def test_what_was_remembered_comes_back_from_its_text():
     assert text.isprintable()
 
 
+# Who vouches
+
+
+STRICT = whole_zone().with_records({"_dmarc.author.example": txt(b"v=DMARC1; p=none")})
+
+
+def field_of(arrival: Arrival) -> str:
+    return " ".join(arrival.field.split())
+
+
+def test_a_list_that_trusts_the_sealers_says_who_vouches():
+    plain = remembered(chain_of(1), STRICT)
+
+    told = with_vouching(plain, ["relay.example"])
+
+    assert "dmarc=fail (p=none)" in field_of(plain)
+    assert field_of(told) == field_of(plain).replace(
+        "(p=none)",
+        "(p=none, local_policy arc=pass as[1].d=relay.example as[1].s=arc)",
+    )
+    assert told.summary == "arc=pass dkim=none dmarc=fail vouched=relay.example"
+    assert (told.status, told.results) == (plain.status, plain.results)
+    assert parse_arrival(format_arrival(told)) == told
+
+
+@pytest.mark.parametrize("trusted", [[], ["lists.example"]])
+def test_a_list_that_does_not_says_nothing(trusted):
+    plain = remembered(chain_of(1), STRICT)
+
+    assert with_vouching(plain, trusted) is plain
+
+
+def test_it_is_said_once():
+    told = with_vouching(remembered(chain_of(1), STRICT), ["relay.example"])
+
+    assert with_vouching(told, ["relay.example"]) is told
+
+
+def test_a_comment_about_many_sealers_ends_with_a_whole_word():
+    trusted = ["relay.example", "lists.example"]
+
+    told = with_vouching(remembered(chain_of(9), STRICT), trusted)
+
+    comment = field_of(told).partition("dmarc=fail ")[2].partition(")")[0]
+    assert re.fullmatch(
+        r"\(p=none, local_policy arc=pass( as\[\d\]\.[ds]=[a-z.]+)+ \.\.\.", comment
+    )
+    assert comment.endswith((".example ...", "=arc ..."))
+    assert len(comment) <= 201
+
+
+def test_a_post_that_needs_no_word_for_it_names_no_sealers():
+    assert remembered(chain_of(1)).sealers == ()
+
+
+def test_a_field_that_cannot_be_read_stays():
+    sealers = (Sealer(1, "relay.example", "arc", True),)
+    odd = replace(ARRIVAL, field="(", sealers=sealers)
+
+    assert with_vouching(odd, ["relay.example"]) is odd
+
+
+def test_an_arrival_of_an_anonymous_list_names_no_sealers():
+    assert anonymised(remembered(chain_of(1), STRICT)).sealers == ()
+
+
 arrivals = st.builds(
     Arrival,
     status=st.sampled_from(["", "none", "pass", "fail"]),
@@ -112,6 +181,9 @@ arrivals = st.builds(
     summary=st.text(),
     chain=st.text(),
     judged_at=st.integers(-(10**15), 10**15),
+    sealers=st.lists(
+        st.builds(Sealer, st.integers(), st.text(), st.text(), st.booleans(), st.text())
+    ).map(tuple),
 )
 
 

@@ -32,7 +32,12 @@ from mailman_arc.plugin.messages import to_octets
 from mailman_arc.plugin.reception import RESULTS_FIELD, write_verdict
 from mailman_arc.plugin.sealing import CopySealer
 from mailman_arc.plugin.wiring import Services
-from mailman_arc.policy.arrival import Arrival, format_arrival, remember
+from mailman_arc.policy.arrival import (
+    Arrival,
+    format_arrival,
+    remember,
+    with_vouching,
+)
 from mailman_arc.policy.explanation import explain_message, show_explanation
 from mailman_arc.policy.inbound import (
     Authentication,
@@ -235,8 +240,10 @@ def _missing(
 def _sealed_for_list(
     services: Services, mlist: Any, msg: Message, arrival: Arrival
 ) -> Outgoing:
-    if services.for_list(mlist).settings.mode.reports:
-        write_verdict(msg, arrival, services.settings.trust)
+    settings = services.for_list(mlist).settings
+    if settings.mode.reports:
+        told = with_vouching(arrival, settings.trusted_sealers)
+        write_verdict(msg, told, services.settings.trust)
     return CopySealer(mlist, {ARRIVAL_KEY: format_arrival(arrival)}).seal(msg)
 
 
