@@ -117,7 +117,7 @@ class _Run:
 
     def note_taken(self, recipients: int) -> None:
         """Note that the mail server has taken a copy for so many recipients."""
-        self._taken += 1
+        self._taken += recipients > 0
         self._taken_for += recipients
 
     def tell_history(

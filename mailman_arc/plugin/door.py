@@ -114,7 +114,7 @@ class AnnotatingQueue:
             with degrade("door"):
                 self._facts = _annotate(_msg, self.judged)
         entry_id = None
-        if self._facts is not None and _metadata is not None:
+        if self._facts is not None and _metadata is not None and "listid" in _metadata:
             with degrade("history"):
                 entry_id = history.begin(_msg, _metadata, str(_metadata["listid"]))
         filebase = self._switchboard.enqueue(_msg, _metadata, **kws)

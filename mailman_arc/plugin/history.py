@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import random
 import time
 from collections.abc import Mapping, MutableMapping
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from mailman.core.i18n import _, format_reasons
 from mailman.interfaces.chain import ChainEvent, DiscardEvent, HoldEvent, RejectEvent
+from mailman.interfaces.listmanager import ListDeletedEvent
 from zope.event import subscribers
 
+from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.adapters.store.historyrows import Arrived, Decided, Left, Row
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.historywriter import About, Note
@@ -50,6 +53,8 @@ _DECISIONS = {
     RejectEvent: Disposition.REJECTED,
     DiscardEvent: Disposition.DISCARDED,
 }
+
+_log = logging.getLogger("mailman.plugins.arc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +190,11 @@ def tell_departure(
     services.history.put(Note(about, make))
 
 
-def follow_decisions() -> None:
-    """Have noted what Mailman's rules decide about posts."""
-    if tell_decision not in subscribers:
-        subscribers.append(tell_decision)
+def follow_mailman() -> None:
+    """Have noted what Mailman's rules decide, and forgotten what it deletes."""
+    for each in (tell_decision, forget_list):
+        if each not in subscribers:
+            subscribers.append(each)
 
 
 def tell_decision(event: object) -> None:
@@ -216,6 +222,23 @@ def tell_decision(event: object) -> None:
             )
 
         services.history.put(Note(about, make))
+
+
+def forget_list(event: object) -> None:
+    """Forget the posts of a list that Mailman has deleted."""
+    if not isinstance(event, ListDeletedEvent):
+        return
+    with degrade("deleted list"):
+        services = wiring.services()
+        if services is None:
+            return
+        list_id = event.fqdn_listname.replace("@", ".")
+        try:
+            services.storage.history.forget(list_id)
+        except StoreError as error:
+            _log.error(
+                "%s: the history of its posts is still there: %s", list_id, error
+            )
 
 
 def _reason(event: Any) -> str:

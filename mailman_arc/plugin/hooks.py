@@ -39,7 +39,7 @@ class ArcPlugin:
         with degrade("start"):
             startup.follow_deletions()
         with degrade("start"):
-            history.follow_decisions()
+            history.follow_mailman()
         with degrade("start"):
             startup.open_database()
         with degrade("start"):
