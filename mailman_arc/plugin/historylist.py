@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -15,6 +13,7 @@ from mailman.model.requests import _Request
 
 from mailman_arc.adapters.store.history import HistoryStore
 from mailman_arc.adapters.store.historyrows import HELD, Entry, Stats
+from mailman_arc.plugin.history import message_id_hash
 from mailman_arc.plugin.keylist import iso_time
 from mailman_arc.plugin.wiring import Services
 
@@ -100,17 +99,6 @@ def waiting_hashes(mlist: Any) -> frozenset[str]:
         mailing_list=mlist, request_type=RequestType.held_message
     )
     return frozenset(message_id_hash(key) for (key,) in held)
-
-
-def message_id_hash(message_id: str) -> str:
-    """The Message-ID-Hash that Mailman gives to a Message-ID."""
-    text = message_id.strip()
-    if text.startswith("<") and text.endswith(">"):
-        text = text[1:-1]
-    digest = hashlib.sha1(
-        text.encode("utf-8", "surrogateescape"), usedforsecurity=False
-    )
-    return base64.b32encode(digest.digest()).decode("ascii")
 
 
 def tell_stats(stats: Stats) -> dict[str, Any]:

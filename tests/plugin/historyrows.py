@@ -12,7 +12,7 @@ from mailman_arc.adapters.store.historyrows import (
     Row,
     first_id_at,
 )
-from mailman_arc.plugin.historylist import message_id_hash
+from mailman_arc.plugin.history import message_id_hash
 
 
 NOON = 1_780_315_200  # 2026-06-01 12:00:00 UTC

@@ -18,8 +18,9 @@ from mailmanclient.restbase.connection import Connection
 from mailmanclient.restbase.page import Page
 from zope.component import getUtility
 
+from mailman_arc.plugin.history import message_id_hash
 from mailman_arc.plugin.historyfilters import FILTERS
-from mailman_arc.plugin.historylist import ENTRY_NAMES, message_id_hash
+from mailman_arc.plugin.historylist import ENTRY_NAMES
 from mailman_arc.plugin.rest import stats
 from mailman_arc.plugin.wiring import Services
 from tests.plugin.historyrows import (

@@ -28,6 +28,7 @@ from mailman_arc.plugin.commands.arc_base import (
     write_json,
     write_lines,
 )
+from mailman_arc.plugin.history import message_id_hash
 from mailman_arc.plugin.historyfilters import (
     FILTERS,
     FilterError,
@@ -37,7 +38,6 @@ from mailman_arc.plugin.historyfilters import (
 from mailman_arc.plugin.historylist import (
     held_hashes,
     history_of,
-    message_id_hash,
     tell_details,
     tell_entry,
     tell_stats,
