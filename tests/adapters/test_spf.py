@@ -63,7 +63,7 @@ def server() -> Iterator[DnsServer]:
 
 
 def options_for(port: int, **changes) -> SpfOptions:
-    known = SpfOptions(("127.0.0.1",), port, timeout=0.2, deadline=5.0)
+    known = SpfOptions(("127.0.0.1",), port, timeout=1.0, deadline=5.0)
     return replace(known, **changes)
 
 

@@ -181,9 +181,9 @@ def test_an_address_in_a_quoted_name_never_becomes_the_author(name):
 )
 def test_time_is_linear_in_the_size_of_a_hostile_field(hostile):
     value = (hostile * MAX_FROM_OCTETS)[: MAX_FROM_OCTETS - 1]
-    began = time.perf_counter()
+    began = time.process_time()
 
     author_of(value)
     author_of(b"a@" + value.encode()[: MAX_FROM_OCTETS - 3])
 
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

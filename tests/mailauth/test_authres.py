@@ -525,11 +525,11 @@ def test_a_reader_that_splits_at_semicolons_outside_quotes_counts_the_same(metho
 )
 def test_time_is_linear_in_the_size_of_a_hostile_field(hostile):
     value = (hostile * 200_000)[:200_000].encode()
-    began = time.perf_counter()
+    began = time.process_time()
 
     claimed_authserv_id(value)
     claimed_authserv_id(b"mx " + value)
     with pytest.raises(MalformedField):
         parse_authentication_results(value[:MAX_FIELD_OCTETS])
 
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3

@@ -578,7 +578,7 @@ def hostile() -> Iterator[tuple[str, Callable[[], bytes]]]:
 @pytest.mark.parametrize(("name", "make"), [*hostile()], ids=[n for n, _ in hostile()])
 def test_a_hostile_header_is_judged_in_linear_time(name, make):
     octets = make() + b"\r\nFrom: x\r\n\r\nbody"
-    started = time.monotonic()
+    started = time.process_time()
     message = read_message(octets)
     bodies = BodyHashes(message.body)
     verify_dkim(message, AUTHOR, whole_zone(), NOW, bodies)
@@ -587,7 +587,7 @@ def test_a_hostile_header_is_judged_in_linear_time(name, make):
     for field in message.fields[:100]:
         canonical_field(field, "relaxed")
         without_signature(field)
-    assert time.monotonic() - started < LIMIT
+    assert time.process_time() - started < LIMIT
 
 
 @pytest.mark.parametrize(
@@ -596,10 +596,10 @@ def test_a_hostile_header_is_judged_in_linear_time(name, make):
 @pytest.mark.parametrize("end", [b"", b"x"])
 def test_a_hostile_body_is_hashed_in_linear_time(piece, end):
     body = to_crlf(piece * (BODY // len(piece)) + end)
-    started = time.monotonic()
+    started = time.process_time()
     for how in ("simple", "relaxed"):
         BodyHashes(body).digest(how)
-    assert time.monotonic() - started < LIMIT
+    assert time.process_time() - started < LIMIT
 
 
 def test_a_body_is_hashed_once_however_many_sign_it():

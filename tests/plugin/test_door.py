@@ -23,6 +23,7 @@ from mailman_arc.plugin.door import (
     Judged,
     _may_be_post,
 )
+from mailman_arc.plugin.handlers.authenticate import UNSEALED_KEY
 from mailman_arc.plugin.messages import to_octets
 from mailman_arc.plugin.reception import (
     RESULTS_FIELD,
@@ -32,6 +33,7 @@ from mailman_arc.plugin.reception import (
     take_voucher,
 )
 from mailman_arc.plugin.xforward import NO_ATTRIBUTES, ArcLMTPController
+from mailman_arc.policy.outbound import Unsealed
 from tests.house.dns_server import DnsServer
 from tests.support.mail import (
     POST,
@@ -633,6 +635,51 @@ def test_a_post_without_a_message_id_can_be_put_off(queues, services, log):
     assert log()[0].startswith("INFO n/a: put off")
 
 
+# Who is left alone
+
+
+def take_from(peer: str, handler, envelope: SimpleNamespace) -> str:
+    session = SimpleNamespace(peer=(peer, 1234))
+    return asyncio.run(handler.handle_DATA(None, session, envelope))
+
+
+def test_a_post_of_a_peer_is_neither_judged_nor_to_be_sealed(queues, install):
+    zone = whole_zone()
+    install(peer_list="192.0.2.0/24").resolver = Dns(zone)
+
+    take_from("127.0.0.1", queues.handler, envelope_with(SIGNED, ADDR="192.0.2.1"))
+
+    [(msg, octets, _, marks)] = queues.board.queued
+    assert marks[UNSEALED_KEY] == Unsealed.PEER
+    assert RESULTS_FIELD not in msg
+    assert VOUCHER_FIELD not in msg
+    assert octets.endswith(SIGNED)
+    assert zone.asked == []
+
+
+def test_the_mail_server_is_the_client_when_it_forwards_nothing(queues, install):
+    install(peer_list="192.0.2.1")
+
+    take_from("192.0.2.1", queues.handler, envelope_with(SIGNED))
+    take_from("192.0.2.2", queues.handler, envelope_with(SIGNED))
+
+    marked = [UNSEALED_KEY in marks for *_, marks in queues.board.queued]
+    assert marked == [True, False]
+
+
+def test_the_next_post_is_judged_again(queues, install):
+    install(peer_list="192.0.2.1")
+
+    take_from("::1", queues.handler, envelope_with(SIGNED, ADDR="192.0.2.1"))
+    take_from("::1", queues.handler, envelope_with(SIGNED, ADDR="192.0.2.2"))
+    take_from("::1", queues.handler, envelope_with(SIGNED))
+
+    judged = [
+        "dkim=pass" in msg.get(RESULTS_FIELD, "") for msg, *_ in queues.board.queued
+    ]
+    assert judged == [False, True, True]
+
+
 # In time, and side by side
 
 
@@ -677,8 +724,8 @@ def test_a_black_hole_in_the_dns_does_not_hold_others_up(queues, install):
             test_keys="",
             nameservers="127.0.0.1",
             nameserver_port=str(server.port),
-            dns_timeout="1",
-            dns_deadline="2",
+            dns_timeout="3",
+            dns_deadline="6",  # seconds in which all others have to be judged
         )
         asyncio.run(all_at_once())
 
