@@ -14,7 +14,7 @@ from tests.house.lists import MailingList
 from tests.house.nsd import authoritative_server
 from tests.house.sink import Delivery, Sink
 from tests.house.site import MailmanSite
-from tests.house.waiting import wait_until
+from tests.house.waiting import PATIENCE, wait_until
 
 
 AUTHOR = posts.make_domain(posts.AUTHOR)
@@ -27,6 +27,8 @@ DOMAINS = (AUTHOR, FORWARDER, SECOND_FORWARDER, BANK, SITE)
 ZONE = posts.zone_of(DOMAINS)
 MEMBERS = ("anne@one.example", "bill@two.example", "cleo@three.example")
 ANN = f"ann@{posts.AUTHOR}"
+
+UNUSED = ("archive", "bounces", "command", "task")  # runners that no post needs
 
 
 def zones() -> dict[str, str]:
@@ -73,7 +75,7 @@ class FurnishedHouse:
 
     def held(self, discuss: MailingList) -> dict[str, Any]:
         """The post that waits for a moderator of this list."""
-        return wait_until(discuss.held, 30, "a held post", self.site.report)[0]
+        return wait_until(discuss.held, PATIENCE, "a held post", self.site.report)[0]
 
     def collect(self, octets: bytes, copies: int = 3) -> list[Delivery]:
         """All copies of a post, once each of so many recipients has his."""
@@ -97,9 +99,24 @@ class FurnishedHouse:
         assert "Traceback" not in (log := self.site.log("plugins")), log
 
 
+def not_started(runners: Iterable[str]) -> dict[str, dict[str, str | None]]:
+    """What to change in mailman.cfg for a Mailman that starts without these."""
+    return {f"runner.{name}": {"start": "no"} for name in runners}
+
+
 @contextmanager
-def furnished(dns_port: int | None = None, **changes: Any) -> Iterator[FurnishedHouse]:
-    """A house with a name server of its own, unless one is given."""
+def furnished(
+    dns_port: int | None = None,
+    *,
+    without: Iterable[str] = UNUSED,
+    mailman: Mapping[str, Mapping[str, str | None]] | None = None,
+    **changes: Any,
+) -> Iterator[FurnishedHouse]:
+    """A house with a name server of its own, unless one is given.
+
+    Its Mailman starts without some runners, each of which would cost seconds.
+    """
+    changes["mailman"] = {**not_started(without), **(mailman or {})}
     with ExitStack() as opened:
         if dns_port is None:
             dns_port = opened.enter_context(authoritative_server(zones())).port

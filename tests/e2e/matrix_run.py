@@ -424,7 +424,7 @@ def opened(where: Where) -> Iterator[FurnishedHouse]:
             "org_domain_data_url": f"file://{public_suffixes}",
         },
     }
-    with furnished(mailman={**common, **SITES[where]}) as house:
+    with furnished(without=(), mailman={**common, **SITES[where]}) as house:
         yield house
 
 

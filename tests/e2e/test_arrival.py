@@ -25,7 +25,7 @@ from tests.house import posts
 from tests.house.dns_server import DnsServer
 from tests.house.lists import MailingList
 from tests.house.sink import At, Delivery
-from tests.house.waiting import wait_until
+from tests.house.waiting import PATIENCE, wait_until
 
 
 pytestmark = pytest.mark.house
@@ -66,7 +66,7 @@ def running(request) -> Iterator[Arrivals]:
         furnished(
             dns.port,
             mailman=SITES[request.param],
-            arc={"arc": {"dns_timeout": "0.5", "dns_deadline": "1"}},
+            arc={"arc": {"dns_timeout": "2", "dns_deadline": "4"}},
         ) as house,
     ):
         yield Arrivals(house, dns, request.param)
@@ -145,7 +145,7 @@ def test_a_shunted_post_keeps_its_verdict(arrivals: Arrivals, broken: str):
     post = signed(posts.make_post(ANN, discuss.address))
     before = set_in_database(house, discuss, broken, "gone")
     house.site.post(post, ANN, discuss)
-    wait_until(house.site.shunted, 30, "a shunted post", house.site.report)
+    wait_until(house.site.shunted, PATIENCE, "a shunted post", house.site.report)
 
     set_in_database(house, discuss, broken, before)
     arrivals.rotate_key_and_take_dns_away()
@@ -160,7 +160,8 @@ def set_in_database(
     house: FurnishedHouse, discuss: MailingList, column: str, value: str
 ) -> str:
     """Write what REST would refuse; what stood there before."""
-    with closing(sqlite3.connect(house.site.var / "data/mailman.db")) as database:
+    file = house.site.var / "data/mailman.db"
+    with closing(sqlite3.connect(file, timeout=PATIENCE)) as database:
         where = "WHERE list_id = ?"
         [[before]] = database.execute(
             f"SELECT {column} FROM mailinglist {where}", [discuss.list_id]

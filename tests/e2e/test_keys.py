@@ -30,7 +30,7 @@ from tests.house import oracles, posts
 from tests.house.dns_server import DnsServer
 from tests.house.lists import MailingList
 from tests.house.sink import Delivery
-from tests.house.waiting import wait_until
+from tests.house.waiting import PATIENCE, wait_until
 
 
 pytestmark = pytest.mark.house
@@ -39,8 +39,8 @@ MANAGED = {
     "arc": {
         "selector": None,
         "key_file": None,
-        "dns_timeout": "1",
-        "dns_deadline": "1",
+        "dns_timeout": "2",
+        "dns_deadline": "4",
     }
 }
 PAUSE = 0.1  # seconds between posts
@@ -114,7 +114,7 @@ class Flow:
             lambda: (
                 found if len(found := self.house.sink.deliveries) >= count else None
             ),
-            60,
+            PATIENCE,
             f"{count} posts",
             self.house.site.report,
         )

@@ -34,15 +34,17 @@ from tests.e2e.house import (
     FORWARDER,
     MEMBERS,
     SITE,
+    UNUSED,
     ZONE,
     FurnishedHouse,
+    not_started,
 )
 from tests.house import lmtp, oracles, posts, processes
 from tests.house.dns_server import DnsServer
 from tests.house.lists import MailingList
 from tests.house.sink import At, Delivery, Sink
 from tests.house.site import MailmanSite
-from tests.house.waiting import wait_until
+from tests.house.waiting import PATIENCE, wait_until
 
 
 pytestmark = pytest.mark.house
@@ -50,7 +52,6 @@ pytestmark = pytest.mark.house
 KILLS = int(os.environ.get("KILLS", "15"))
 SEED = int(os.environ.get("SEED", "1"))  # chance only adds pauses before some kills
 LOOKUP = 0.5  # seconds that a look-up takes when one is to be interrupted
-PATIENCE = 90  # seconds, on a machine that has much else to do
 MISSED = 20  # seconds to wait for a moment that may have gone by unseen
 KEPT = "kept"  # where the sink has the message and has not yet said so
 
@@ -58,7 +59,7 @@ MASTER_STARTS_ANEW = HEX_VERSION >= 0x030309F0
 
 # From the last stage to the first: for each post all before its own are alive.
 VICTIMS = ("retry", "out", "pipeline", "in", "lmtp")
-NOT_NEEDED = ("archive", "bounces", "command", "digest", "task", "virgin")
+NOT_NEEDED = (*UNUSED, "digest", "virgin")
 
 # Every post has signatures with selectors of its own, so that none of the
 # answers it needs is remembered.
@@ -373,7 +374,7 @@ MOMENTS: dict[str, dict[str, Moment]] = {
 @contextmanager
 def opened() -> Iterator[Stage]:
     runners = {
-        **{f"runner.{name}": {"start": "no"} for name in NOT_NEEDED},
+        **not_started(NOT_NEEDED),
         **{f"runner.{name}": {"max_restarts": "1000"} for name in VICTIMS},
     }
     runners["runner.retry"]["sleep_time"] = "1s"

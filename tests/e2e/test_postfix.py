@@ -22,10 +22,12 @@ from tests.e2e.house import (
     ANN,
     AUTHOR,
     SITE,
+    UNUSED,
     ZONE,
     FurnishedHouse,
     assert_others_accept,
     first_field,
+    not_started,
     zones,
 )
 from tests.house import oracles, posts
@@ -34,7 +36,7 @@ from tests.house.nsd import authoritative_server
 from tests.house.postfix import Client, Postfix, why_none
 from tests.house.sink import Delivery, Sink
 from tests.house.site import MailmanSite
-from tests.house.waiting import wait_until
+from tests.house.waiting import PATIENCE, wait_until
 
 
 pytestmark = pytest.mark.house
@@ -50,14 +52,7 @@ HOPS = (NEW, OLD, UNCONVERTED)
 MEMBERS = tuple(f"anne@{hop}" for hop in HOPS)
 LISTS = ("footer", "plain")  # the second changes nothing
 ALWAYS = "always.lists.example.org"  # where all 8-bit text is encoded
-PATIENCE = 120  # seconds, on a machine that has much else to do
 WITHOUT_8BITMIME = ("SIZE 52428800",)  # SMTPUTF8 would mean that it has it
-
-# A quicker start.
-IDLERS = {
-    f"runner.{name}": {"start": "no"}
-    for name in ("archive", "bounces", "command", "nntp", "task")
-}
 
 GERMAN = "Grüße aus Köln.\r\n".encode()
 
@@ -185,7 +180,7 @@ def mail() -> Iterator[Mail]:
             0,
             dns.port,
             key=SITE.private_key,
-            mailman=IDLERS,
+            mailman=not_started(UNUSED),
             arc={f"domain.{ALWAYS}": {"transport_safe": "always"}},
         )
         opened.callback(site.close)

@@ -8,13 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.house import configfile
-from tests.house.waiting import wait_until
+from tests.house.waiting import PATIENCE, wait_until
 
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / "example_cfg"
 
-IDLE_QUEUES = ("in", "pipeline", "out", "virgin", "retry", "command", "digest")
+# In the order in which mail moves on, so that a look at one after the other does
+# not miss what moves meanwhile; what is sent again goes back to the last.
+IDLE_QUEUES = (
+    *("in", "command", "pipeline", "digest", "virgin"),
+    *("out", "retry", "out"),
+)
 BROKEN_QUEUES = ("shunt", "bad")
 
 
@@ -90,7 +95,7 @@ class Installation:
         return [line for line in self.log(name).splitlines() if containing in line]
 
     def wait_for_log(
-        self, name: str, containing: str, timeout: float = 60
+        self, name: str, containing: str, timeout: float = PATIENCE
     ) -> list[str]:
         """Wait until a line with this text is in the log; all such lines."""
         return wait_until(
@@ -116,7 +121,7 @@ class Installation:
         """Posts that Mailman could not handle; after each test there are none."""
         return [file for name in BROKEN_QUEUES for file in self.queue(name)]
 
-    def wait_until_idle(self, timeout: float = 60) -> None:
+    def wait_until_idle(self, timeout: float = PATIENCE) -> None:
         """Wait until no queue has anything left to do."""
         wait_until(
             lambda: not any(self.queue(name) for name in IDLE_QUEUES),

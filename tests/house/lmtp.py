@@ -7,8 +7,7 @@ import smtplib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-TIMEOUT = 60  # seconds
+from tests.house.waiting import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ def send(
     `sender` is that of the envelope and may be empty, as for bounces.
     """
     refused = {}
-    with smtplib.LMTP("127.0.0.1", port, timeout=TIMEOUT) as connection:
+    with smtplib.LMTP("127.0.0.1", port, timeout=PATIENCE) as connection:
         connection.ehlo()
         options = ["BODY=8BITMIME"] if connection.has_extn("8bitmime") else []
         code, text = connection.mail(sender, options)

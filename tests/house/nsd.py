@@ -15,10 +15,11 @@ import dns.exception
 import dns.message
 import dns.query
 
-from tests.house.dns_server import DnsServer, bind_pair
+from tests.house.dns_server import DnsServer
+from tests.house.ports import ADDRESS, free_ports
+from tests.house.waiting import PATIENCE
 
 
-PATIENCE = 20.0  # seconds until it must answer
 STARTS = 3  # another process may take the port that was free a moment ago
 
 
@@ -30,7 +31,7 @@ class Nsd:
     """
 
     def __init__(self, zones: Mapping[str, str]) -> None:
-        self.address = "127.0.0.1"
+        self.address = ADDRESS
         self.port = 0
         self._zones = dict(zones)
 
@@ -41,7 +42,7 @@ class Nsd:
         self._folder = tempfile.TemporaryDirectory(prefix="nsd-")
         folder = Path(self._folder.name)
         for _ in range(STARTS):
-            self.port = _free_port(self.address)
+            [self.port] = free_ports(1)
             config = _write_config(folder, self.address, self.port, self._zones)
             self._process = subprocess.Popen(
                 [program, "-d", "-c", str(config)],
@@ -83,7 +84,7 @@ class Nsd:
     def _end(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -109,13 +110,6 @@ def authoritative_server(zones: Mapping[str, str]) -> Nsd | DnsServer:
         for name, text in zones.items()
     )
     return DnsServer("".join(parts))
-
-
-def _free_port(address: str) -> int:
-    udp, tcp = bind_pair(address, 0)
-    with udp, tcp:
-        port: int = udp.getsockname()[1]
-    return port
 
 
 def _write_config(

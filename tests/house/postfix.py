@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import smtplib
-import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,14 +18,15 @@ from pathlib import Path
 from typing import Self
 
 from tests.house.installation import EXAMPLES
+from tests.house.ports import free_ports
 from tests.house.processes import Guard
-from tests.house.waiting import wait_until
+from tests.house.waiting import PATIENCE, wait_until
 
 
 HOST = "mail.lists.example.org"
-PATIENCE = 20  # seconds until it answers, or has stopped
 NOT_INSTALLED = "postfix is not installed: apt-get install postfix"
 STARTS = 3  # another process may take a port that was free a moment ago
+SOON = "2s"  # is when it tries again what it could not do at once
 
 _SBIN = "/usr/sbin:/usr/local/sbin"  # where only root's PATH leads
 _ROUTE = "lists.example.org=lmtp:[127.0.0.1]:8024"  # in the example
@@ -46,6 +46,10 @@ _OWN = {
     "smtp_dns_support_level": "disabled",
     "smtpd_authorized_xclient_hosts": "127.0.0.1",
     "address_verify_poll_delay": "1s",
+    "address_verify_poll_count": "100",
+    "queue_run_delay": SOON,
+    "minimal_backoff_time": SOON,
+    "maximal_backoff_time": SOON,
 }
 
 # As in the master.cf that comes with Postfix, less what nobody needs here.
@@ -173,7 +177,7 @@ class Postfix:
 
     def _write_config(self) -> None:
         self.ports = dict(
-            zip(self._servers, _free_ports(len(self._servers)), strict=True)
+            zip(self._servers, free_ports(len(self._servers)), strict=True)
         )
         own = {
             **_OWN,
@@ -290,12 +294,3 @@ def why_none() -> str:
 
 def _options(settings: Settings) -> str:
     return "".join(f" -o {{ {name} = {value} }}" for name, value in settings.items())
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as opened:
-        servers = [
-            opened.enter_context(socket.create_server(("127.0.0.1", 0)))
-            for _ in range(count)
-        ]
-        return [server.getsockname()[1] for server in servers]

@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from tests.house.waiting import PATIENCE
+
 
 Fields = Mapping[str, str | list[str]]
 
@@ -60,7 +62,7 @@ class RestClient:
             "Authorization", f"Basic {base64.b64encode(credentials).decode()}"
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 body = answer.read()
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from tests.house.waiting import wait_until
+from tests.house.waiting import PATIENCE, wait_until
 
 
 EXTENSIONS = ("8BITMIME", "SMTPUTF8", "SIZE 52428800")
@@ -127,7 +127,7 @@ class Sink:
         with self._lock:
             self._refusals.clear()
 
-    def wait_for(self, count: int, timeout: float = 60) -> list[Delivery]:
+    def wait_for(self, count: int, timeout: float = PATIENCE) -> list[Delivery]:
         """Wait until at least so many messages have come; answers with all."""
         return wait_until(
             lambda: found if len(found := self.deliveries) >= count else [],
@@ -137,7 +137,7 @@ class Sink:
         )
 
     def wait_for_copies(
-        self, message_id: str, recipients: int, timeout: float = 60
+        self, message_id: str, recipients: int, timeout: float = PATIENCE
     ) -> list[Delivery]:
         """Wait until a post has come for so many recipients; its copies."""
 

@@ -13,10 +13,8 @@ paths and ports are changed, and what a test asks for.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
-import random
 import re
 import socket
 import subprocess
@@ -29,14 +27,14 @@ from typing import Self
 from tests.house import configfile, lmtp, processes
 from tests.house.installation import REPOSITORY, Installation, parsed
 from tests.house.lists import MailingList
+from tests.house.ports import free_ports
 from tests.house.rest import RestClient, RestError
 from tests.house.waiting import wait_until
 
 
 LIST_DOMAIN = "lists.example.org"  # the domain of the example files
 
-START_TIMEOUT = 120  # seconds; about ten on two idle processors
-_QUIET_PORTS = range(12_000, 30_000)  # below those that port 0 stands for
+START_TIMEOUT = 300  # seconds; about ten on two idle processors
 
 
 class SiteError(Exception):
@@ -180,7 +178,7 @@ class MailmanSite(Installation):
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.lmtp_port), 5) as peer:
+            with socket.create_connection(("127.0.0.1", self.lmtp_port), 30) as peer:
                 greets = peer.recv(100).startswith(b"220")
             return greets and bool(self.rest.get("system/versions"))
         except (OSError, http.client.HTTPException, RestError):
@@ -251,20 +249,3 @@ class MailmanSite(Installation):
         file = self.root / "injected.eml"
         file.write_bytes(octets)
         self.command("inject", "-q", queue, "-f", str(file), to.address)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now, out of those the kernel gives to nobody.
-
-    Between this look and Mailman's start, port 0 of some other test must not
-    become one of them.
-    """
-    opened: list[socket.socket] = []
-    while len(opened) < count:
-        with contextlib.suppress(OSError):
-            address = ("127.0.0.1", random.choice(_QUIET_PORTS))
-            opened.append(socket.create_server(address))
-    ports = [each.getsockname()[1] for each in opened]
-    for each in opened:
-        each.close()
-    return ports

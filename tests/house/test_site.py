@@ -15,7 +15,7 @@ from tests.house.installation import EXAMPLES, REPOSITORY
 from tests.house.processes import processes_of
 from tests.house.sink import Sink
 from tests.house.site import MailmanSite
-from tests.house.waiting import wait_until
+from tests.house.waiting import PATIENCE, wait_until
 
 
 pytestmark = pytest.mark.house
@@ -73,7 +73,7 @@ def test_a_held_post_waits_for_a_moderator(plain: MailmanSite, sink: Sink) -> No
 
     plain.post(post, "ann@author.example", quiet)
 
-    [held] = wait_until(quiet.held, 30, "the held post")
+    [held] = wait_until(quiet.held, PATIENCE, "the held post")
     quiet.moderate(held["request_id"], "accept")
     assert sink.wait_for_copies("<2@a>", 1)
 
@@ -135,10 +135,10 @@ def test_nothing_remains_when_the_tester_dies(when: str, how: signal.Signals) ->
     if when:
         assert tester.stdout.readline().rstrip() == when
     else:
-        wait_until(lambda: processes_of(config), 30, "the start")
+        wait_until(lambda: processes_of(config), PATIENCE, "the start")
 
     tester.send_signal(how)
-    tester.wait(60)
+    tester.wait(PATIENCE)
 
-    wait_until(lambda: not config.parent.exists(), 60, "an empty house")
+    wait_until(lambda: not config.parent.exists(), PATIENCE, "an empty house")
     assert processes_of(config) == []

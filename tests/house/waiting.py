@@ -9,6 +9,7 @@ from typing import TypeVar
 
 Found = TypeVar("Found")
 
+PATIENCE = 180.0  # seconds, on a slow machine that has much else to do
 INTERVAL = 0.05  # seconds between two looks
 
 
