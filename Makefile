@@ -28,6 +28,9 @@ NEW_PIP := 'pip>=25.1'
 
 RUNS := 1000000
 
+# Which, and how: make test TESTS='-x tests/plugin'
+TESTS :=
+
 .PHONY: demo test lint coverage interop bench fuzz test-debian12 clean
 .DELETE_ON_ERROR:
 
@@ -35,7 +38,7 @@ demo: $(VENV)/installed $(if $(filter 1,$(WEB)),$(VENV)/web)
 	$(BIN)/python -m tests.house.demo
 
 test: $(VENV)/tools
-	$(BIN)/pytest
+	$(BIN)/pytest $(TESTS)
 
 lint: $(VENV)/tools
 	$(BIN)/ruff format --check
@@ -60,9 +63,14 @@ fuzz: $(VENV)/tools
 	$(BIN)/$(PIP) --group fuzz
 	$(BIN)/python -m tests.fuzz -runs=$(RUNS)
 
-# Of the matrix of lists and posts, a part tells whether versions differ.
+# Of the matrix and of the kills a part tells whether versions differ.  Not again:
+# what needs nothing but Python (policy, documents), other implementations and the
+# machinery of the tests.
 test-debian12: $(DEBIAN12)/tools
-	$(DEBIAN12)/bin/pytest -m 'not peers and not matrix'
+	KILLS=$(or $(KILLS),10) $(DEBIAN12)/bin/pytest -m 'not peers and not matrix' \
+		--ignore=tests/bench --ignore=tests/fuzz --ignore=tests/house \
+		--ignore=tests/interop --ignore=tests/policy \
+		--ignore=tests/test_documents.py
 
 clean:
 	rm -rf $(VENV) $(DEBIAN12) build dist *.egg-info
