@@ -8,7 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
@@ -18,13 +18,15 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, select, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import create_engine, insert, inspect, select, text
+from sqlalchemy.engine import URL
 
 from mailman_arc.adapters.store import engine as store_engine
 from mailman_arc.adapters.store.database import Database
 from mailman_arc.adapters.store.engine import make_engine, parse_url, sqlite_url
 from mailman_arc.adapters.store.errors import StoreError
+from mailman_arc.adapters.store.history import HistoryStore
+from mailman_arc.adapters.store.historyrows import Arrived, Filters
 from mailman_arc.adapters.store.listsettings import ListSettingsStore
 from mailman_arc.adapters.store.schema import (
     LIST_ID_LENGTH,
@@ -33,58 +35,19 @@ from mailman_arc.adapters.store.schema import (
     VERSION_TABLE,
 )
 from mailman_arc.adapters.store.sqlitefile import make_file
-from tests.house import mariadb, postgres
-from tests.house.databases import DatabaseServer
+from tests.house.servers import SERVERS, empty_database, prepare
 
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_800_000_000
 LIST, OTHER = "ann.lists.example", "bee.lists.example"
+CHANGED_AT = datetime(2027, 1, 15, 8, 0)  # noqa: DTZ001  # as it is there
 PROCESSES = 8
 AS_ROOT = os.geteuid() == 0
 NOBODY = 65534
 
-_SERVERS: dict[str, tuple[type[DatabaseServer], Callable[[], object]]] = {
-    "postgresql": (postgres.Postgres, postgres.find_programs),
-    "mariadb": (mariadb.MariaDb, mariadb.find_program),
-}
 
-
-def start(kind: str) -> DatabaseServer:
-    server, find = _SERVERS[kind]
-    if find() is None and os.environ.get("CI") != "true":
-        pytest.skip(f"needs {kind} and its driver")
-    return server()
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Callable[[str], DatabaseServer]]:
-    """Servers by kind, each started when first asked for."""
-    running: dict[str, DatabaseServer] = {}
-
-    def get(kind: str) -> DatabaseServer:
-        if kind not in running:
-            running[kind] = start(kind).__enter__()
-        return running[kind]
-
-    yield get
-    for server in running.values():
-        server.__exit__()
-
-
-def empty_database(server_url: str, name: str) -> URL:
-    url = make_url(server_url)
-    engine = create_engine(url, future=True, isolation_level="AUTOCOMMIT")
-    # PostgreSQL waits for nobody: a session that was just closed may linger.
-    force = "WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {name} {force}"))
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return url.set(database=name)
-
-
-@pytest.fixture(params=["sqlite", *_SERVERS])
+@pytest.fixture(params=["sqlite", *SERVERS])
 def url(request, tmp_path, servers) -> URL:
     """An empty database."""
     if request.param == "sqlite":
@@ -154,7 +117,7 @@ def test_the_time_of_the_last_change_is_kept_in_utc(store, database):
     with database.transaction() as connection:
         [when] = connection.execute(select(LIST_SETTING.c.changed_at)).scalars()
 
-    assert when == datetime(2027, 1, 15, 8, 0)  # noqa: DTZ001  # as it is there
+    assert when == CHANGED_AT
 
 
 @pytest.mark.parametrize(
@@ -214,6 +177,22 @@ def test_what_the_revisions_make_is_what_the_code_expects(database):
             connection, opts={"compare_type": True, "version_table": VERSION_TABLE}
         )
         assert compare_metadata(context, METADATA) == []
+
+
+def test_tables_of_the_version_before_are_brought_up_to_date(url, database, store):
+    from mailman_arc.adapters.store import upgrade
+
+    older = make_engine(url)
+    with older.begin() as connection:
+        upgrade._migrate(connection, "0001")
+        row = {"list_id": LIST, "name": "mode", "value": "v", "changed_at": CHANGED_AT}
+        connection.execute(insert(LIST_SETTING), row)
+    older.dispose()
+
+    assert store.values(LIST) == {"mode": "v"}
+    history = HistoryStore(database)
+    history.write([Arrived(entry_id=1, list_id=LIST, arrived_at=NOW)])
+    assert history.count(LIST, Filters()).total == 1
 
 
 def test_many_processes_may_find_an_empty_database_at_once(url, store):
@@ -304,9 +283,9 @@ def test_a_database_that_came_new_is_made_ready_by_the_second_try(in_file, file)
 # What can be wrong
 
 
-@pytest.mark.parametrize("kind", _SERVERS)
+@pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_that_has_stopped_is_told(kind):
-    server = start(kind)
+    server = prepare(kind)
     with server:
         store = ListSettingsStore(Database(server.url))
         store.change(LIST, {"mode": "v"})
@@ -359,6 +338,8 @@ import os, sys
 sys.path.insert(0, os.getcwd())
 from mailman_arc.adapters.store.database import Database
 from mailman_arc.adapters.store.errors import StoreError
+from mailman_arc.adapters.store.history import HistoryStore
+from mailman_arc.adapters.store.historyrows import Arrived, Filters
 from mailman_arc.adapters.store.listsettings import ListSettingsStore
 import sqlalchemy.dialects.sqlite.pysqlite, mailman_arc.adapters.store.upgrade
 if os.geteuid() == 0:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, delete, func, insert, select, update
+from sqlalchemy import (
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.engine import Connection
-from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.expression import ColumnElement, Select
 
+from mailman_arc.adapters.store.engine import MYSQL
 from mailman_arc.adapters.store.historyread import (
     IS_SEEN,
     SEARCH_WINDOW,
@@ -20,6 +32,7 @@ from mailman_arc.adapters.store.historyread import (
     nth_entry,
 )
 from mailman_arc.adapters.store.historyrows import (
+    RANDOM_BITS,
     Counts,
     DayCounts,
     DomainCounts,
@@ -43,12 +56,14 @@ _LIST = HISTORY_LIST.c
 _EPOCH = date(1970, 1, 1)
 BROKEN = "fail"  # what `arc` says of such a chain
 _VERDICTS = ("confirmed", "vouched", "unconfirmed", "unchecked")
-_NUMBERS = ("posts", "sealed", "unsealed", "broken_chain")
+_NUMBERS_OF_DAY = (_DAY.posts, _DAY.sealed, _DAY.unsealed, _DAY.broken_chain)
+_SUMS = tuple(func.sum(each) for each in _NUMBERS_OF_DAY)
 
 
 class Tally(NamedTuple):
     """Posts of a domain with one verdict."""
 
+    day: int
     author_domain: str
     verdict: str
     posts: int
@@ -57,7 +72,9 @@ class Tally(NamedTuple):
     broken_chain: int
 
 
-ByDay = dict[int, list[Tally]]
+Groups = dict[Any, list[Tally]]
+_by_day = attrgetter("day")
+_by_domain = attrgetter("author_domain")
 
 
 def day_of(seconds: int) -> int:
@@ -69,14 +86,21 @@ def stats(connection: Connection, list_id: str, days: int, now: int) -> Stats:
     """How many posts there were in so many days, the last of them today."""
     until = day_of(now) + 1
     since = until - days
-    number = list_number(connection, list_id)
-    by_day: ByDay = {}
+    by_day: Groups = {}
+    by_domain: Groups = {}
     last_times: tuple[int | None, int | None] = (None, None)
+    number = list_number(connection, list_id)
     if number is not None:
-        by_day = _tallies(connection, number, since, until)
+        middle = min(max(_counted_until(connection, number), since), until)
+        closed = and_(_of_list(number), _DAY.day >= since, _DAY.day < middle)
+        rows = _count_rows(connection, number, middle, until)
+        per_day = select(_DAY.day, literal(""), _DAY.verdict, *_SUMS)
+        per_day = per_day.where(closed).group_by(_DAY.day, _DAY.verdict)
+        by_day = _grouped(chain(_tallies(connection, per_day), rows), _by_day)
+        per_domain = select(literal(0), _DAY.author_domain, _DAY.verdict, *_SUMS)
+        per_domain = per_domain.where(closed).group_by(_DAY.author_domain, _DAY.verdict)
+        by_domain = _grouped(chain(_tallies(connection, per_domain), rows), _by_domain)
         last_times = _last_times(connection, number)
-    everything = list(chain.from_iterable(by_day.values()))
-    by_domain = _by_domain(everything)
     return Stats(
         per_day=tuple(
             DayCounts(_EPOCH + timedelta(day), _counts(by_day.get(day, ())))
@@ -86,7 +110,7 @@ def stats(connection: Connection, list_id: str, days: int, now: int) -> Stats:
             DomainCounts(domain, _counts(by_domain[domain]))
             for domain in _worst(by_domain)[:MAX_DOMAINS_TOLD]
         ),
-        totals=_counts(everything),
+        totals=_counts(chain.from_iterable(by_day.values())),
         last_arrived_at=last_times[0],
         last_sealed_at=last_times[1],
     )
@@ -95,21 +119,20 @@ def stats(connection: Connection, list_id: str, days: int, now: int) -> Stats:
 def metrics(connect: Connect, now: int) -> Sequence[ListCounts]:
     """All posts of each list that were ever counted, and those of open days."""
     with connect() as connection:
-        lists = connection.execute(select(HISTORY_LIST)).all()
-        sums = [func.sum(_DAY[name]).label(name) for name in _NUMBERS]
-        wanted = select(_DAY.list_number, _DAY.verdict, *sums)
-        counted: dict[int, list[Tally]] = defaultdict(list)
-        for row in connection.execute(wanted.group_by(_DAY.list_number, _DAY.verdict)):
-            counted[row.list_number].append(_tally(row))
+        lists = connection.execute(
+            select(HISTORY_LIST).where(_LIST.list_id.is_not(None))
+        ).all()
+        # The number of the list stands where the day is elsewhere.
+        sums = select(_DAY.list_number, literal(""), _DAY.verdict, *_SUMS)
+        sums = sums.group_by(_DAY.list_number, _DAY.verdict)
+        counted = _grouped(_tallies(connection, sums), _by_day)
     told = []
     for each in lists:
-        if each.list_id is None:
-            continue
         with connect() as connection:
-            open_days = _count_rows(
+            rows = _count_rows(
                 connection, each.number, each.counted_until, day_of(now) + 1
             )
-        tallies = chain(counted[each.number], *open_days.values())
+        tallies = chain(counted.get(each.number, ()), rows)
         told.append(ListCounts(each.list_id, _counts(tallies)))
     return tuple(told)
 
@@ -146,10 +169,14 @@ def count_day(
 
     For good means that its domains are not told apart any more.
     """
-    tallies = _count_rows(connection, number, day, day + 1).get(day, [])
+    tallies = _count_rows(connection, number, day, day + 1)
     if for_good:
-        tallies = tallies or _counted(connection, number, day, day + 1).get(day, [])
-        tallies = _merged(each._replace(author_domain="") for each in tallies)
+        if not tallies:
+            wanted = select(_DAY.day, literal(""), _DAY.verdict, *_NUMBERS_OF_DAY)
+            tallies = _tallies(
+                connection, wanted.where(_of_list(number), _DAY.day == day)
+            )
+        tallies = [each._replace(author_domain="") for each in tallies]
     counted = case((_LIST.counted_until > day, _LIST.counted_until), else_=day + 1)
     # Who counts the same day at the same time has to wait here.
     mark = (
@@ -174,103 +201,84 @@ def first_day(connection: Connection, number: int) -> int | None:
 def _put_day(
     connection: Connection, number: int, day: int, tallies: Iterable[Tally]
 ) -> None:
-    connection.execute(
-        delete(HISTORY_DAY).where(_DAY.list_number == number, _DAY.day == day)
-    )
-    rows = [{**each._asdict(), "list_number": number, "day": day} for each in tallies]
+    connection.execute(delete(HISTORY_DAY).where(_of_list(number), _DAY.day == day))
+    rows = [{**each._asdict(), "list_number": number} for each in tallies]
     if rows:
         connection.execute(insert(HISTORY_DAY), rows)
 
 
-def _tallies(connection: Connection, number: int, since: int, until: int) -> ByDay:
-    """Of each day of these, the last not included."""
+def _counted_until(connection: Connection, number: int) -> int:
     wanted = select(_LIST.counted_until).where(_LIST.number == number)
-    middle = min(max(connection.execute(wanted).scalar() or 0, since), until)
-    return {
-        **_counted(connection, number, since, middle),
-        **_count_rows(connection, number, middle, until),
-    }
+    return connection.execute(wanted).scalar() or 0
 
 
-def _counted(connection: Connection, number: int, since: int, until: int) -> ByDay:
-    found: ByDay = defaultdict(list)
-    wanted = select(HISTORY_DAY).where(
-        _DAY.list_number == number, _DAY.day >= since, _DAY.day < until
+def _count_rows(
+    connection: Connection, number: int, since: int, until: int
+) -> list[Tally]:
+    """What stands in the rows of these days, the last not included."""
+    day = _day_of_row(connection.dialect.name)
+    wanted = select(
+        day,
+        _ROW.author_domain,
+        _ROW.verdict,
+        func.count(),
+        _number_of(_ROW.sealed == 1),
+        _number_of(_ROW.sealed == 0),
+        _number_of(_ROW.arc == BROKEN),
     )
-    for row in connection.execute(wanted):
-        found[row.day].append(_tally(row))
-    return found
+    in_time = and_(
+        _ROW.entry_id >= first_id_at(since * SECONDS_A_DAY),
+        _ROW.entry_id < first_id_at(until * SECONDS_A_DAY),
+    )
+    return _tallies(
+        connection,
+        wanted.where(_ROW.list_number == number, in_time, IS_SEEN).group_by(
+            day, _ROW.author_domain, _ROW.verdict
+        ),
+    )
 
 
-def _count_rows(connection: Connection, number: int, since: int, until: int) -> ByDay:
-    first = first_day(connection, number)
-    if first is None:
-        return {}
-    found = {}
-    for day in range(max(first, since), until):
-        wanted = (
-            select(
-                _ROW.author_domain,
-                _ROW.verdict,
-                func.count().label("posts"),
-                _number_of(_ROW.sealed == 1).label("sealed"),
-                _number_of(_ROW.sealed == 0).label("unsealed"),
-                _number_of(_ROW.arc == BROKEN).label("broken_chain"),
-            )
-            .where(_of_day(number, day), IS_SEEN)
-            .group_by(_ROW.author_domain, _ROW.verdict)
-        )
-        found[day] = [_tally(row) for row in connection.execute(wanted)]
-    return found
+def _day_of_row(dialect: str) -> ColumnElement[int]:
+    divided = "DIV" if dialect in MYSQL else "/"
+    # No parameters: PostgreSQL would not see that it is the same when grouping.
+    milliseconds = _ROW.entry_id.op(">>")(literal_column(str(RANDOM_BITS)))
+    return milliseconds.op(divided)(literal_column(str(SECONDS_A_DAY * 1000)))
 
 
 def _number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0))
 
 
-def _of_day(number: int, day: int) -> ColumnElement[bool]:
-    return and_(
-        _ROW.list_number == number,
-        _ROW.entry_id >= first_id_at(day * SECONDS_A_DAY),
-        _ROW.entry_id < first_id_at((day + 1) * SECONDS_A_DAY),
-    )
-
-
-def _tally(row: Any) -> Tally:
-    # What MariaDB adds up are decimal fractions.
-    numbers = (int(getattr(row, name)) for name in _NUMBERS)
-    return Tally(getattr(row, "author_domain", ""), row.verdict, *numbers)
+def _tallies(connection: Connection, wanted: Select[Any]) -> list[Tally]:
+    return [
+        # What MariaDB adds up are decimal fractions.
+        Tally(day, domain, verdict, *map(int, numbers))
+        for day, domain, verdict, *numbers in connection.execute(wanted)
+    ]
 
 
 def _fewer_domains(tallies: Iterable[Tally]) -> list[Tally]:
     """The domains with the most problems by name, and all others as one."""
-    by_domain = _by_domain(tallies)
+    by_domain = _grouped(tallies, _by_domain)
     named = set(_worst(by_domain)[:MAX_DOMAINS_A_DAY])
-    return _merged(
-        each if domain in named else each._replace(author_domain="")
-        for domain, some in by_domain.items()
-        for each in some
-    )
-
-
-def _merged(tallies: Iterable[Tally]) -> list[Tally]:
-    found: dict[tuple[str, str], Tally] = {}
-    for each in tallies:
-        key = each[:2]
+    found: dict[tuple[int, str, str], Tally] = {}
+    for each in chain.from_iterable(by_domain.values()):
+        domain = each.author_domain if each.author_domain in named else ""
+        key = (each.day, domain, each.verdict)
         was = found.get(key, Tally(*key, 0, 0, 0, 0))
-        numbers = (one + other for one, other in zip(was[2:], each[2:], strict=True))
+        numbers = (one + other for one, other in zip(was[3:], each[3:], strict=True))
         found[key] = Tally(*key, *numbers)
     return list(found.values())
 
 
-def _by_domain(tallies: Iterable[Tally]) -> dict[str, list[Tally]]:
-    found: dict[str, list[Tally]] = defaultdict(list)
+def _grouped(tallies: Iterable[Tally], group: Callable[[Tally], Any]) -> Groups:
+    found: Groups = defaultdict(list)
     for each in tallies:
-        found[each.author_domain].append(each)
+        found[group(each)].append(each)
     return found
 
 
-def _worst(by_domain: Mapping[str, Iterable[Tally]]) -> list[str]:
+def _worst(by_domain: Groups) -> list[str]:
     """Domains, those with the most problems first."""
 
     def rank(domain: str) -> tuple[int, int, str]:
@@ -281,13 +289,19 @@ def _worst(by_domain: Mapping[str, Iterable[Tally]]) -> list[str]:
 
 
 def _counts(tallies: Iterable[Tally]) -> Counts:
-    numbers = dict.fromkeys((*_NUMBERS, *_VERDICTS), 0)
+    numbers: dict[str, int] = defaultdict(int)
     for each in tallies:
-        for name in _NUMBERS:
-            numbers[name] += getattr(each, name)
+        numbers["posts"] += each.posts
+        numbers["sealed"] += each.sealed
+        numbers["unsealed"] += each.unsealed
+        numbers["broken_chain"] += each.broken_chain
         if each.verdict in _VERDICTS:
             numbers[each.verdict] += each.posts
     return Counts(**numbers)
+
+
+def _of_list(number: int) -> ColumnElement[bool]:
+    return _DAY.list_number == number
 
 
 def _last_times(connection: Connection, number: int) -> tuple[int | None, int | None]:

@@ -1,7 +1,8 @@
-"""Removing from the history, in small steps."""
+"""Removing from the history, in small steps, with as long a pause after each."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -73,7 +74,8 @@ def expire(
     """Remove what is older than so many days; says how many rows so far."""
     done = 0
     with connect() as connection:
-        lists = connection.execute(select(_LIST.number, _LIST.list_id)).all()
+        wanted = select(_LIST.number, _LIST.list_id).order_by(_LIST.number)
+        lists = connection.execute(wanted).all()
     for number, list_id in lists:
         if list_id is None:
             going = _delete_in_steps(connect, number, true(), true())
@@ -121,10 +123,14 @@ def _count_for_good(connect: Connect, number: int, until: int) -> None:
 def _delete_in_steps(
     connect: Connect, number: int, way: Condition, rest: Condition
 ) -> Iterator[int]:
-    gone = 0
+    gone, spent = 0, 0.0
     for step in steps(connect, and_(_ROW.list_number == number, way), STEP):
+        # SQLite has no queue: others must find the file free now and then.
+        time.sleep(spent)
+        began = time.monotonic()
         with connect() as connection:
             gone += _delete_rows(connection, number, step, rest)
+        spent = time.monotonic() - began
         yield gone
 
 

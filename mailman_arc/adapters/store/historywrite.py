@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import case, or_, select
+from sqlalchemy import String, case, or_, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql import Executable
 
 from mailman_arc.adapters.store.historyrows import DISPOSITIONS, Arrived, Decided, Row
 from mailman_arc.adapters.store.schema import (
@@ -103,12 +105,16 @@ def _runs(keyed: Iterable[Keyed]) -> Iterator[list[Keyed]]:
 
 def _write_run(connection: Connection, run: list[Keyed]) -> None:
     rows = [_columns(number, row) for number, row in run]
-    names = [name for name in rows[0] if name not in _KEY]
+    names = tuple(name for name in rows[0] if name not in _KEY)
+    connection.execute(_put(connection.dialect.name, names), rows)
 
+
+@cache  # for each kind of row; to make it takes longer than to write a row
+def _put(dialect: str, names: tuple[str, ...]) -> Executable:
     def changes(new: Any) -> list[tuple[str, Any]]:
         return [(name, _changed(name, new)) for name in names]
 
-    connection.execute(upsert(connection.dialect.name, HISTORY, changes), rows)
+    return upsert(dialect, HISTORY, changes)
 
 
 def _changed(name: str, new: Any) -> Any:
@@ -145,9 +151,10 @@ def _columns(number: int, row: Row) -> dict[str, Any]:
 
 
 def _kept(name: str, value: Any) -> Any:
-    if isinstance(value, str):
-        return fitting(HISTORY.c[name], value)
-    return int(value) if isinstance(value, bool) else value
+    column = HISTORY.c[name]
+    if isinstance(column.type, String):
+        return fitting(column, value)
+    return None if value is None else int(value)
 
 
 def _write_details(connection: Connection, keyed: Iterable[Keyed]) -> None:

@@ -60,7 +60,7 @@ def _is_current(connection: Connection, scripts: ScriptDirectory) -> bool:
     return found == (known[0],)
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, revision: str = "head") -> None:
     config = Config()
     # A percent sign would have a meaning there.
     location = str(_DIRECTORY).replace("%", "%%")
@@ -68,7 +68,7 @@ def _migrate(connection: Connection) -> None:
     config.attributes["connection"] = connection
     with explained(connection.engine.url, _BROKEN):
         try:
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
         except CommandError as error:
             raise ValueError(str(error)) from error
 
