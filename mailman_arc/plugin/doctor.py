@@ -28,6 +28,7 @@ from mailman_arc.adapters.store.historyrows import Entry, Filters
 from mailman_arc.mailauth.arc.seal import SealingIdentity
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.findings import (
+    find_about_peers,
     find_in_database,
     find_in_mailman_cfg,
     find_where_posts_are_judged,
@@ -82,6 +83,7 @@ def examine(
     found = [
         *find_in_mailman_cfg(),
         find_where_posts_are_judged(),
+        *find_about_peers(services),
         *_find_about_removal(),
         *find_whether_somebody_seals(services),
     ]

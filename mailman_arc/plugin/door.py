@@ -25,6 +25,7 @@ from zope.component import getUtility
 from mailman_arc.mailauth.message import WireMessage, read_message
 from mailman_arc.mailauth.spf import Envelope
 from mailman_arc.plugin import history, wiring
+from mailman_arc.plugin.handlers.authenticate import UNSEALED_KEY
 from mailman_arc.plugin.reception import (
     attach_voucher,
     judge,
@@ -38,12 +39,15 @@ from mailman_arc.plugin.xforward import (
     ADVERTISED,
     ArcLMTPController,
     attributes_of,
+    client_of,
     envelope_of,
 )
 from mailman_arc.policy.arrival import Arrival
 from mailman_arc.policy.history import Facts
 from mailman_arc.policy.inbound import is_spf_told, names_to_look_up
+from mailman_arc.policy.outbound import Unsealed
 from mailman_arc.policy.patience import Patience
+from mailman_arc.policy.peers import is_peer
 
 
 if TYPE_CHECKING:
@@ -99,7 +103,9 @@ class AnnotatingQueue:
         self._switchboard = switchboard
         self._annotated: Message | None = None
         self._facts: Facts | None = None  # of what the message has the verdict of
-        self.judged: Judged | None = None  # of the post that is being taken in
+        # Of the post that is being taken in.
+        self.judged: Judged | None = None
+        self.is_from_peer = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._switchboard, name)
@@ -108,6 +114,8 @@ class AnnotatingQueue:
         self, _msg: Message, _metadata: dict[str, Any] | None = None, **kws: Any
     ) -> Any:
         """See `ISwitchboard`."""
+        if self.is_from_peer:
+            kws[UNSEALED_KEY] = Unsealed.PEER.value
         # A post to two lists is queued twice, as the same object.
         if self.judged is not None and self._annotated is not _msg:
             self._annotated = _msg
@@ -126,6 +134,7 @@ class AnnotatingQueue:
     def forget(self) -> None:
         """End of the delivery."""
         self.judged = self._annotated = self._facts = None
+        self.is_from_peer = False
 
 
 class ArcLMTPHandler(LMTPHandler):
@@ -155,15 +164,19 @@ class ArcLMTPHandler(LMTPHandler):
     ) -> str:
         """Take a post in; whatever happens to the verdict, Mailman gets the post."""
         judged = None
+        is_from_peer = False
         if _may_be_post(envelope.rcpt_tos):
             with degrade("door"):
                 keeper = self._wake_keeper()
                 if keeper is not None:
+                    is_from_peer = keeper.leaves_alone(session, envelope)
+                if keeper is not None and not is_from_peer:
                     judged = await keeper.judge(envelope)
                     if judged is not None and await keeper.puts_off(judged, envelope):
                         return "\r\n".join(PUT_OFF for _ in envelope.rcpt_tos)
         # From here on nothing is awaited, so no other delivery comes between.
         self._queue.judged = judged
+        self._queue.is_from_peer = is_from_peer
         try:
             return self._handle_DATA(server, session, envelope)
         finally:
@@ -192,6 +205,12 @@ class DoorKeeper:
         self._seconds = services.settings.dns_deadline + cpu_seconds
         self._spf = services.spf
         self._patience = Patience(services.settings.temperror_hold)
+
+    def leaves_alone(self, session: Any, envelope: Any) -> bool:
+        """Tell whether a post comes from a client in `peer_list`."""
+        peers = self.services.settings.peer_list
+        client = client_of(attributes_of(envelope), getattr(session, "peer", None))
+        return is_peer(peers, *client)
 
     async def judge(self, envelope: Any) -> Judged | None:
         """Judge the post in an envelope of aiosmtpd; None if that takes too long."""

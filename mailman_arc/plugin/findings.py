@@ -21,6 +21,7 @@ from mailman_arc.policy.configuration import Identity
 from mailman_arc.policy.diagnosis import Finding, Severity
 from mailman_arc.policy.keychoice import ED25519_WARNING
 from mailman_arc.policy.outbound import Unsealed
+from mailman_arc.policy.peers import LOOPBACK_HOSTS, is_peer
 
 
 DELIVERY = "mailman_arc.plugin.delivery.deliver"
@@ -89,6 +90,25 @@ def has_door() -> bool:
     return _runner_class("lmtp") == DOOR
 
 
+def find_about_peers(services: Services) -> Iterator[Finding]:
+    """What `peer_list` does that nobody may have wanted."""
+    peers = services.settings.peer_list
+    if peers and not has_door():
+        yield Finding(
+            Severity.WARNING,
+            "peer_list is ignored: only the LMTP door knows from where a post comes, "
+            f"and mailman.cfg has no 'class: {DOOR}' in [runner.lmtp]",
+            "runner.lmtp",
+            "class",
+        )
+    elif any(is_peer(peers, address, "localhost") for address in LOOPBACK_HOSTS):
+        yield Finding(
+            Severity.WARNING,
+            "peer_list has this machine: unless the mail server on it tells by "
+            "XFORWARD from where posts come, none is judged or sealed",
+        )
+
+
 def find_about_identities(services: Services) -> Iterator[Finding]:
     """Who seals, and with keys of what kind."""
     yield from find_whether_somebody_seals(services)
@@ -123,6 +143,7 @@ def find_all(services: Services) -> list[Finding]:
     return [
         *find_in_mailman_cfg(),
         find_where_posts_are_judged(),
+        *find_about_peers(services),
         *find_about_identities(services),
     ]
 

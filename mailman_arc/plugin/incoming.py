@@ -23,6 +23,7 @@ from mailman.runners.incoming import IncomingRunner
 from mailman_arc.mailauth.arc.verify import key_names
 from mailman_arc.mailauth.message import WireMessage, read_message
 from mailman_arc.plugin import history, wiring
+from mailman_arc.plugin.handlers.authenticate import UNSEALED_KEY
 from mailman_arc.plugin.messages import put_on_top
 from mailman_arc.plugin.reception import (
     VOUCHER_FIELD,
@@ -147,9 +148,9 @@ def _is_to_be_judged(
 
     What was shunted further on may have been changed by then.
     """
-    return "rule_hits" not in msgdata and not undisturbed(
-        partial(_is_vouched_for, msg, services.secret)
-    )
+    if UNSEALED_KEY in msgdata or "rule_hits" in msgdata:
+        return False
+    return not undisturbed(partial(_is_vouched_for, msg, services.secret))
 
 
 def _is_vouched_for(msg: Message, secret: bytes | None) -> bool:

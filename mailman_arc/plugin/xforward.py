@@ -29,6 +29,7 @@ MAX_VALUE_OCTETS = 255  # of NAME and IDENT, the longest ones there are
 _UNKNOWN = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
 _ESCAPED = re.compile(r"\+([0-9A-Fa-f]{2})")  # RFC 3461 §4 xtext
 
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Attributes = Mapping[str, str | None]  # by name; None for what the server cannot tell
 
 
@@ -115,20 +116,38 @@ def envelope_of(attributes: Attributes, mail_from: str | None) -> Envelope:
     return Envelope(address, attributes.get("HELO"), reverse_path)
 
 
+def client_of(attributes: Attributes, peer: object) -> tuple[str | None, str]:
+    """The address and the host name of who brought a post, as far as is known.
+
+    `peer` is that of the connection.  It counts when the mail server there has
+    forwarded nothing, or says that the post was written there.
+    """
+    address = attributes.get("ADDR")
+    if address is not None:
+        return address, attributes.get("NAME") or ""
+    if attributes and attributes.get("SOURCE") != "LOCAL":
+        return None, ""
+    connected = _address_of(peer)
+    return (str(connected) if connected is not None else None), ""
+
+
 def is_authorized(peer: object, hosts: Iterable[Network]) -> bool:
     """Tell whether the peer of a connection is one of these hosts."""
+    address = _address_of(peer)
+    return address is not None and any(address in network for network in hosts)
+
+
+def _address_of(peer: object) -> _Address | None:
+    """The address at the other end of a connection; None for a socket without."""
     if not isinstance(peer, tuple) or not peer:
-        return False
+        return None
     try:
-        address = _unmapped(ipaddress.ip_address(peer[0]))
+        return _unmapped(ipaddress.ip_address(peer[0]))
     except ValueError:
-        return False
-    return any(address in network for network in hosts)
+        return None
 
 
-def _unmapped(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _unmapped(address: _Address) -> _Address:
     mapped = getattr(address, "ipv4_mapped", None)
     return address if mapped is None else mapped
 

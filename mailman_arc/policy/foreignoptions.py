@@ -17,7 +17,6 @@ _ALL_POSTS = "all posts of lists are judged and sealed; `mode` says for which li
 _FIXED = "the limit is fixed"
 _PER_DOMAIN = "the domain that seals is that of the list, or the nearest parent"
 _CHOSEN = "which posts are sealed follows from the list, see `mode`"
-_SIGNERS = "for receivers of mail; a list has nobody to make exceptions for"
 
 # Options that are settings here.
 MAPPED: Mapping[Source, Mapping[str, str]] = {
@@ -29,6 +28,7 @@ MAPPED: Mapping[Source, Mapping[str, str]] = {
         "minimumkeysizersa": "minimum_key_size_rsa",
         "mode": "mode",
         "oversignheaders": "oversign_headers",
+        "peerlist": "peer_list",
         "requiresafekeys": "require_safe_keys",
         "selector": "selector",
         "signaturettl": "signature_ttl",
@@ -60,6 +60,7 @@ MAPPED: Mapping[Source, Mapping[str, str]] = {
         "selector": "selector",
         "sign_headers": "sign_headers",
         "trusted_authserv_id": "trusted_authserv_ids",
+        "whitelisted_signers_map": "trusted_sealers",
     },
 }
 
@@ -69,7 +70,6 @@ DANGEROUS: Mapping[Source, Mapping[str, str]] = {
         "fixedtimestamp": "seals with a wrong time, for OpenARC's own tests only",
         "include": "that file is not read: import it too, and join the two",
         "internalhosts": "not taken over: " + _ALL_POSTS,
-        "peerlist": "not taken over: " + _ALL_POSTS,
         "sealheaderchecks": "not taken over: " + _ALL_POSTS,
         "testkeys": "keys for tests, in a form of OpenARC's; ours is a zone file",
     },
@@ -153,12 +153,11 @@ IGNORED: Mapping[Source, Mapping[str, str]] = {
             ("try_fallback", "use_domain", "use_domain_sign_inbound", "use_esld"),
             _PER_DOMAIN,
         ),
-        **dict.fromkeys(
-            ("adjust_dmarc", "whitelist", "whitelisted_signers_map"), _SIGNERS
-        ),
+        "adjust_dmarc": "`trusted_sealers` is told of in results, and changes none",
         "allow_pubkey_mismatch": "seals are proved before they leave",
         "check_pubkey": "seals are proved before they leave",
         "key_prefix": "for keys in Redis",
         "reuse_auth_results": "see `trusted_authserv_ids`",
+        "whitelist": "no chain is good without its seals being good",
     },
 }

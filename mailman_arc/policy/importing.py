@@ -6,6 +6,7 @@ Each option becomes a setting, or a note says why not.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -15,6 +16,7 @@ from mailman_arc.policy import values as kinds
 from mailman_arc.policy.configuration import SITE
 from mailman_arc.policy.foreign import Given, Source, read_options
 from mailman_arc.policy.foreignoptions import DANGEROUS, IGNORED, MAPPED
+from mailman_arc.policy.peers import LOOPBACK_HOSTS, is_peer, parse_peer
 from mailman_arc.policy.settings import NEVER_SIGNED, SettingError, find_setting
 
 
@@ -67,13 +69,20 @@ class Imported:
         return self.sections[SITE]
 
 
-def import_text(text: str, source: Source, host_name: str = "") -> Imported:
+def import_text(
+    text: str,
+    source: Source,
+    host_name: str = "",
+    read_file: Callable[[str], str] = lambda _: "",
+) -> Imported:
     """Make settings of the configuration of another program.
 
     `host_name` is that of this machine, by which programs call themselves that
-    were not told otherwise.  Any text gives settings that can be read.
+    were not told otherwise.  `read_file` gives the text of a file that an option
+    names, which is empty if there is none.  Any text gives settings that can be
+    read.
     """
-    importer = _Importer(source, host_name)
+    importer = _Importer(source, host_name, read_file)
     for given in read_options(text, source):
         importer.take(given)
     importer.add_identities()
@@ -94,8 +103,11 @@ def show_settings(imported: Imported) -> str:
 class _Importer:
     """What is made of one text."""
 
-    def __init__(self, source: Source, host_name: str) -> None:
+    def __init__(
+        self, source: Source, host_name: str, read_file: Callable[[str], str]
+    ) -> None:
         self.imported = Imported()
+        self._read_file = read_file
         self._source = source
         self._host_name = host_name
         # Keys of one domain each, which are no section yet.
@@ -112,8 +124,6 @@ class _Importer:
         else:
             why = IGNORED[self._source].get(name, "there is nothing like it here")
             self._note(Fate.IGNORED, given, why)
-        if name == "peerlist":
-            self.imported.files[given.value] = given.name
 
     def add_identities(self) -> None:
         """Make identities of the domains, or the site's own if it is one."""
@@ -207,6 +217,11 @@ class _Importer:
             return self._sign_headers(given)
         if name == "require_safe_keys":  # OpenARC looks at the first letter only
             return "yes" if text[:1].lower() in ("y", "t", "1") else "no"
+        if name == "peer_list":
+            return self._peers(given)
+        if name == "trusted_sealers" and "/" in text:
+            self._warn(given, f"that file is not read: name its domains in `{name}`")
+            return ""
         if name == "authserv_id" and text == "HOSTNAME":
             return self._host_name
         return text
@@ -233,6 +248,26 @@ class _Importer:
                 "would be sealed twice",
             )
         return "sv"
+
+    def _peers(self, given: Given) -> str:
+        """The entries of the file, as far as they can be used."""
+        self.imported.files[given.value] = given.name
+        lines = self._read_file(given.value).split("\n")
+        peers = []
+        for word in (word for line in lines for word in line.partition("#")[0].split()):
+            try:
+                peers.append(parse_peer(word))
+            except ValueError as error:
+                self._warn(given, f"left out: {error}")
+        if any(is_peer(peers, address, "localhost") for address in LOOPBACK_HOSTS):
+            self._warn(
+                given,
+                "this machine is among them: unless the mail server on it tells by "
+                "XFORWARD from where posts come, none is judged or sealed",
+            )
+        if not peers:
+            self._note(Fate.IGNORED, given, "no entry that could be used")
+        return ", ".join(map(str, peers))
 
     def _sign_headers(self, given: Given) -> str:
         words = [_SIGNED_NAME.sub("", each) for each in _names(given.value)]

@@ -34,6 +34,7 @@ DEFAULTS = ListSettings()
 class Unsealed(StrEnum):
     """Why a copy leaves without our seal."""
 
+    PEER = "client is in peer_list"
     NOT_A_POST = "not a post (digest or notice)"
     NO_VERDICT = "nothing was recorded on arrival"
     NO_RECIPIENTS = "no recipients"

@@ -16,6 +16,7 @@ from mailman_arc.mailauth.canonical import Canonicalization
 from mailman_arc.mailauth.crypto import MAX_NEW_RSA_BITS, MIN_RSA_BITS
 from mailman_arc.policy import values
 from mailman_arc.policy.inbound import Demands
+from mailman_arc.policy.peers import PEERS, Peer
 from mailman_arc.policy.trust import Trust
 from mailman_arc.policy.values import Kind, Network
 
@@ -111,6 +112,7 @@ class SiteSettings:
     dns_cache_size: int = 4096
     test_keys: str = ""
     authorized_xforward_hosts: tuple[Network, ...] = LOOPBACK
+    peer_list: tuple[Peer, ...] = ()
     temperror_hold: int = 1800
     database_url: str = ""
     history_max_days: int = 365
@@ -354,6 +356,14 @@ SETTINGS = (
         values.NETWORKS,
         "Mail servers that may tell the door, with XFORWARD, from where a post "
         "came: addresses or networks; default: this machine.",
+    ),
+    Setting(
+        "peer_list",
+        PEERS,
+        "Clients whose mail is neither judged nor sealed: addresses, networks, hosts, "
+        "or domains such as .example.org; ! in front excludes. Only the LMTP door "
+        "([runner.lmtp] in mailman.cfg) knows them, by XFORWARD, or as what connects "
+        "to it.",
     ),
     Setting(
         "temperror_hold",

@@ -20,7 +20,7 @@ OF_THE_SITE = TEXT.partition("\n#[")[0]
 IN_USE = {"authserv_id", "domain", "selector", "key_file"}
 WITHOUT_DEFAULT = {
     "trusted_authserv_ids", "nameservers", "test_keys", "identity", "database_url",
-    "key_directory", "trusted_sealers",
+    "key_directory", "trusted_sealers", "peer_list",
 }  # fmt: skip
 
 

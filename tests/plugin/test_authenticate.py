@@ -179,6 +179,16 @@ def test_who_vouches_is_not_shown_where_nothing_is(trusting, mlist, changes):
     assert arrival_in(msgdata).summary.endswith(" vouched=relay.example")
 
 
+def test_a_post_of_a_peer_is_not_judged_but_cannot_claim_to_be(services):
+    msg = parsed(FORGED + OTHERS + SIGNED)
+
+    msgdata = process(msg, **{UNSEALED_KEY: Unsealed.PEER.value})
+
+    assert ARRIVAL_KEY not in msgdata
+    assert msgdata[UNSEALED_KEY] == Unsealed.PEER
+    assert msg.get_all(RESULTS_FIELD) == ["other.example; dkim=none"]
+
+
 EDITS = {
     "header": lambda msg: msg.replace_header("From", "eve@author.example"),
     "body": lambda msg: msg.set_payload("Hello\n"),

@@ -19,6 +19,7 @@ from mailman.utilities.email import add_message_hash
 from mailman_arc.mailauth.answers import LookupFailed, NoSuchName
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin import incoming
+from mailman_arc.plugin.handlers.authenticate import UNSEALED_KEY
 from mailman_arc.plugin.incoming import WAITING_KEY, ArcIncomingRunner
 from mailman_arc.plugin.messages import to_octets
 from mailman_arc.plugin.reception import (
@@ -30,6 +31,7 @@ from mailman_arc.plugin.reception import (
     write_verdict,
 )
 from mailman_arc.plugin.waiting import WaitingQueue
+from mailman_arc.policy.outbound import Unsealed
 from tests.support.mail import (
     POST,
     Signer,
@@ -175,6 +177,17 @@ def test_the_oldest_pass_is_found_here_only_where_the_site_wants_it(site, instal
     site.run()
 
     assert "arc=pass;" in site.taken()[0][RESULTS_FIELD]
+
+
+def test_a_post_of_a_peer_is_left_alone(site, dns):
+    site.post(SIGNED, **{UNSEALED_KEY: Unsealed.PEER.value})
+
+    site.run()
+
+    msg, msgdata = site.taken()
+    assert RESULTS_FIELD not in msg
+    assert msgdata[UNSEALED_KEY] == Unsealed.PEER
+    assert dns.asked == 0
 
 
 def test_a_chain_is_judged(site, dns, services):

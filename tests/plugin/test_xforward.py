@@ -20,6 +20,7 @@ from mailman_arc.plugin.xforward import (
     MAX_VALUE_OCTETS,
     ArcLMTPController,
     attributes_of,
+    client_of,
     envelope_of,
     is_authorized,
     parse_xforward,
@@ -163,6 +164,26 @@ HOSTS = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "2001:db8::/32")))
 )
 def test_only_hosts_that_are_listed_may_say_who_their_client_was(peer, allowed):
     assert is_authorized(peer, HOSTS) is allowed
+
+
+@pytest.mark.parametrize(
+    ("told", "peer", "client"),
+    [
+        ("ADDR=192.0.2.1 NAME=a.example", ("127.0.0.1", 1), ("192.0.2.1", "a.example")),
+        ("ADDR=192.0.2.1 NAME=[UNAVAILABLE]", ("127.0.0.1", 1), ("192.0.2.1", "")),
+        ("ADDR=127.0.0.1 SOURCE=LOCAL", ("192.0.2.9", 1), ("127.0.0.1", "")),
+        ("ADDR=[UNAVAILABLE] SOURCE=LOCAL", ("192.0.2.9", 1), ("192.0.2.9", "")),
+        ("ADDR=[UNAVAILABLE] SOURCE=REMOTE", ("192.0.2.9", 1), (None, "")),
+        ("NAME=a.example", ("192.0.2.9", 1), (None, "")),
+        ("", ("::ffff:192.0.2.9", 1, 0, 0), ("192.0.2.9", "")),
+        ("", "/run/lmtp.sock", (None, "")),
+        ("", None, (None, "")),
+    ],
+)
+def test_the_client_is_who_was_forwarded_else_who_connects(told, peer, client):
+    attributes = parse_xforward(told) if told else {}
+
+    assert client_of(attributes, peer) == client
 
 
 # Over the wire

@@ -124,10 +124,69 @@ def test_openarc():
         "ignored: PidFile (line 1): not needed inside Mailman, which runs the plugin",
         "ignored: UserID (line 2): not needed inside Mailman, which runs the plugin",
     ]
-    signed, peers = notes(found, Fate.DANGEROUS)
+    [signed] = notes(found, Fate.DANGEROUS)
     assert signed.startswith("SignHeaders: arc-authentication-results is left out")
-    assert peers.startswith("PeerList: not taken over")
+    assert "PeerList: no entry that could be used" in notes(found, Fate.IGNORED)
     assert "relaxed/relaxed" in "".join(notes(found, Fate.MAPPED))
+
+
+PEERS = """\
+# our own
+192.0.2.0/24  # the office
+!192.0.2.9
+2001:db8::1
+relay.example
+
+0x7f000001
+"""
+
+
+def peers_of(text: str) -> Imported:
+    files = {"/etc/openarc/PeerList": text}
+    return import_text(OPENARC, Source.OPENARC, "host.example", files.__getitem__)
+
+
+def test_the_peers_of_openarc_are_those_in_its_file():
+    found = peers_of(PEERS)
+
+    peers = "192.0.2.0/24, !192.0.2.9/32, 2001:db8::1/128, relay.example, 0x7f000001"
+    assert found.values["peer_list"] == peers
+
+
+def test_a_peer_that_cannot_be_used_is_left_out():
+    found = peers_of("192.0.2.1/24\n192.0.2.1\n")
+
+    assert found.values["peer_list"] == "192.0.2.1/32"
+    assert (
+        "PeerList: left out: '192.0.2.1/24' is neither an address, a network nor a "
+        "host name"
+    ) in notes(found, Fate.DANGEROUS)
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.0.0.0/8", "::1", "localhost"])
+def test_this_machine_as_a_peer_is_dangerous(peer):
+    told = notes(peers_of(peer), Fate.DANGEROUS)[-1]
+
+    assert told.startswith("PeerList: this machine is among them: unless")
+
+
+def test_the_trusted_signers_of_rspamd():
+    text = 'path = "/k";\nwhitelisted_signers_map = ["b.example", "A.example"];\n'
+
+    found = imported(text, Source.RSPAMD)
+
+    assert found.values["trusted_sealers"] == "b.example, a.example"
+
+
+@pytest.mark.parametrize("place", ["/etc/rspamd/signers.map", "https://a.example/map"])
+def test_trusted_signers_in_a_file_have_to_be_named(place):
+    found = imported(f'whitelisted_signers_map = "{place}";', Source.RSPAMD)
+
+    assert "trusted_sealers" not in found.values
+    assert notes(found, Fate.DANGEROUS)[0] == (
+        "whitelisted_signers_map: that file is not read: name its domains in "
+        "`trusted_sealers`"
+    )
 
 
 def test_every_option_of_openarc_is_known():

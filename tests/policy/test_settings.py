@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mailman_arc.mailauth.arc.seal import OVERSIGNED_FIELDS, SIGNED_FIELDS
+from mailman_arc.policy.peers import Peer
 from mailman_arc.policy.settings import (
     NEVER_SIGNED,
     SETTINGS,
@@ -73,6 +74,16 @@ GOOD = (
         "authorized_xforward_hosts",
         "192.0.2.1, 2001:db8::/32",
         (ip_network("192.0.2.1/32"), ip_network("2001:db8::/32")),
+    ),
+    ("peer_list", "", ()),
+    (
+        "peer_list",
+        "192.0.2.0/24, !Mail.example\n.example.org",
+        (
+            Peer(ip_network("192.0.2.0/24")),
+            Peer("mail.example", is_excluded=True),
+            Peer(".example.org"),
+        ),
     ),
     ("temperror_hold", "30m", 1800),
     ("temperror_hold", "90", 90),
@@ -180,6 +191,11 @@ BAD = (
     ("database_url", "oracle://u:secret@h/n", "nor a URL such as"),
     ("authorized_xforward_hosts", "mx.example", "give addresses or networks"),
     ("authorized_xforward_hosts", "192.0.2.1/24", "has host bits set"),
+    (
+        "peer_list",
+        "/etc/openarc/PeerList",
+        "is neither an address, a network nor a host name",
+    ),
     ("temperror_hold", "25h", "a post may wait for 24h at most"),
     ("temperror_hold", "9999999d", "'9999999d' is not a time such as 90s, 30m, 2h"),
     ("mode", "vs", "'vs' is none of sv, s, v, none"),

@@ -20,6 +20,9 @@ from mailman_arc.policy.importing import (
 )
 
 
+MAX_FILE = 1_000_000  # characters of a file that the configuration names
+
+
 @click.command("import")
 @click.argument("file", metavar="FILE", type=click.File("r", encoding="utf-8-sig"))
 @click.option(
@@ -42,7 +45,7 @@ def import_(file: IO[str], source: str | None, outfp: IO[str]) -> None:
     except ValueError as error:
         raise click.ClickException(f"{file.name} is not text in UTF-8") from error
     whose = Source(source) if source else detect_source(text)
-    imported = import_text(text, whose, socket.gethostname())
+    imported = import_text(text, whose, socket.gethostname(), _read)
     imported.notes += _missing_files(imported)
     write_lines(show_settings(imported).removesuffix("\n").split("\n"), outfp)
     for note in imported.notes:
@@ -58,6 +61,15 @@ def _missing_files(imported: Imported) -> Iterator[Note]:
         problem = _problem_of(path)
         if problem:
             yield Note(Fate.DANGEROUS, option, f"{path}: {problem}")
+
+
+def _read(path: str) -> str:
+    """The text of a file; empty when it cannot be read, which is said elsewhere."""
+    try:
+        with Path(path).open(encoding="utf-8", errors="replace") as file:
+            return file.read(MAX_FILE)
+    except (OSError, ValueError):
+        return ""
 
 
 def _problem_of(path: str) -> str:

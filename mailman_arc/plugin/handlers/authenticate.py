@@ -63,7 +63,7 @@ class Authenticate:
         with degrade("handler"):
             services = wiring.services()
             # A post that was shunted further on comes by again, changed.
-            if services is not None and ARRIVAL_KEY not in msgdata:
+            if services is not None and not _is_decided(msgdata):
                 found = undisturbed(partial(_arrival, msg, msgdata, services))
                 if isinstance(found, Unsealed):
                     msgdata[UNSEALED_KEY] = found.value
@@ -74,6 +74,11 @@ class Authenticate:
             _remember(mlist, msg, msgdata, facts)
         with degrade("handler"):
             _tidy(mlist, msg, msgdata)
+
+
+def _is_decided(msgdata: Mapping[str, Any]) -> bool:
+    """Tell whether it is known how the post arrived, or why nobody will know."""
+    return ARRIVAL_KEY in msgdata or UNSEALED_KEY in msgdata
 
 
 def _remember(
