@@ -12,6 +12,7 @@ import cryptography
 
 from tests.bench import (
     daemons,
+    history,
     hostile,
     lookups,
     mailman_costs,
@@ -38,6 +39,7 @@ TABLES: dict[str, Callable[[Report, Peers, Plan], None]] = {
     "lookups": lookups.lookups,
     "startup": startup.startup,
     "mailman": mailman_costs.mailman,
+    "history": history.history,
 }
 QUICK = Plan(
     sizes=(2 * KB, 200 * KB),
@@ -46,6 +48,7 @@ QUICK = Plan(
     effort=Effort(rounds=5, seconds=0.5),
     hostile_share=1 / 16,
     patience=2,
+    history_rows=10_000,
 )
 
 

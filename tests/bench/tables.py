@@ -33,6 +33,7 @@ class Plan:
     effort: Effort = field(default_factory=Effort)
     hostile_share: float = 1.0  # of the size of hostile messages
     patience: float = 10.0  # seconds to wait for a DNS that is silent
+    history_rows: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ SMALLEST = Plan(
     lengths=(0, 1),
     effort=Effort(rounds=1, seconds=0.01),
     patience=0.2,
+    history_rows=1000,
 )
 
 
