@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 
-PATIENCE = 60  # seconds a Mailman gets to stop by itself
+PATIENCE = 180  # seconds a Mailman gets to stop by itself
 
 
 class Guard:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,10 +16,10 @@ from typing import Any, Self
 import psutil
 
 from tests.house.oracles import DkimOpinion, Opinion
-from tests.house.waiting import wait_until
+from tests.house.ports import free_ports
+from tests.house.waiting import PATIENCE, wait_until
 
 
-PATIENCE = 20.0  # seconds until it must answer
 MODULES = ("dkim", "arc", "dkim_signing")
 
 # With the public suffix list, which nothing here needs, it takes seconds to
@@ -82,7 +81,7 @@ class Rspamd:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="rspamd-")
         folder = Path(self._folder.name)
-        self.port = _free_port()
+        [self.port] = free_ports(1)
         _write_configuration(folder, self.port, self._records, self._modules)
         # --insecure: whoever runs this, it becomes nobody else.
         self._process = subprocess.Popen(
@@ -102,7 +101,7 @@ class Rspamd:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -166,13 +165,6 @@ def _signature(option: str, result: str) -> DkimOpinion:
     """Read such as `author.example:s=s1`."""
     domain, _, selector = option.partition(":s=")
     return DkimOpinion(domain, selector, result, option)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _write_configuration(
