@@ -25,6 +25,8 @@ from mailman_arc.plugin.xforward import (
     is_authorized,
     parse_xforward,
 )
+from tests.house.ports import free_ports
+from tests.house.waiting import PATIENCE
 
 
 # Reading
@@ -209,7 +211,7 @@ class Listening(ArcLMTPHandler):
 
 class Client:
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), 10)
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._lines = self._socket.makefile("rb")
         self.greeting = self._reply()
 
@@ -247,20 +249,15 @@ def connected(controller: LMTPController) -> Iterator[Client]:
         controller.stop()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
-
-
 @pytest.fixture
 def client(handler) -> Iterator[Client]:
-    yield from connected(ArcLMTPController(handler, "127.0.0.1", free_port()))
+    yield from connected(ArcLMTPController(handler, "127.0.0.1", *free_ports(1)))
 
 
 @pytest.fixture
 def plain_client() -> Iterator[Client]:
     """One that talks to Mailman's own server."""
-    yield from connected(LMTPController(LMTPHandler(), "127.0.0.1", free_port()))
+    yield from connected(LMTPController(LMTPHandler(), "127.0.0.1", *free_ports(1)))
 
 
 POST = ("MAIL FROM:<a@b.example>", "RCPT TO:<list@lists.example>", "DATA", "x\r\n.")
