@@ -13,6 +13,7 @@ from mailman.rest.helpers import child
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.release import installed_version
 from mailman_arc.plugin.rest.answers import Body, answering, link, refuse_parameters
+from mailman_arc.plugin.rest.doctor import Doctor
 from mailman_arc.plugin.rest.history import AnEntry, History, HistoryCount
 from mailman_arc.plugin.rest.keys import AKey, AllKeys, CheckKey
 from mailman_arc.plugin.rest.listconfig import ListConfig
@@ -37,6 +38,7 @@ class Root:
         return {
             "name": wiring.section(),
             "version": installed_version(),
+            "doctor_link": link("doctor"),
             "identities_link": link("identities"),
             "keys_link": link("keys"),
             "lists_link": link("lists"),
@@ -58,6 +60,11 @@ class Root:
                 return None if resource is None else (resource, [])
             case _:
                 return None
+
+    @child()
+    def doctor(self, context: object, segments: list[str]) -> Found:
+        """`/doctor`."""
+        return None if segments else (Doctor(), [])
 
     @child()
     def metrics(self, context: object, segments: list[str]) -> Found:
