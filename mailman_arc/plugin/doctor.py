@@ -26,7 +26,6 @@ from mailman_arc.adapters.secretfile import SecretFileError, read_or_make_secret
 from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.adapters.store.historyrows import Entry, Filters
 from mailman_arc.mailauth.arc.seal import SealingIdentity
-from mailman_arc.plugin import wiring
 from mailman_arc.plugin.findings import (
     find_about_peers,
     find_in_database,
@@ -37,7 +36,7 @@ from mailman_arc.plugin.findings import (
 )
 from mailman_arc.plugin.historylist import history_of
 from mailman_arc.plugin.sealingkeys import SealingKeys
-from mailman_arc.plugin.startup import HANDLER, LEVELS, PIPELINES, starts_others
+from mailman_arc.plugin.startup import HANDLER, LEVELS, PIPELINES
 from mailman_arc.plugin.wiring import KEY_DIRECTORY, SECRET_FILE, Services
 from mailman_arc.policy.diagnosis import (
     LAST_POSTS,
@@ -117,14 +116,11 @@ def examine(
     return list(dict.fromkeys(found))
 
 
-def report_summary() -> None:
-    """Say in the log of the process that starts the others how much is wrong.
+def report_summary(services: Services) -> None:
+    """Say in the log how much is wrong.
 
-    The start waits for the DNS, for one `dns_timeout` at most.
+    It takes one `dns_timeout` at most, and a look at all lists.
     """
-    services = wiring.services() if starts_others() else None
-    if services is None:
-        return
     found = examine(services, services.hasty_resolver, looks_back=False)
     services.storage.database.close()
     severities = [each.severity for each in found]

@@ -7,7 +7,7 @@ from typing import Any
 from mailman.interfaces.plugin import IPlugin
 from zope.interface import implementer
 
-from mailman_arc.plugin import doctor, history, startup, wiring
+from mailman_arc.plugin import history, startup, tasks, wiring
 from mailman_arc.plugin.seams import degrade
 
 
@@ -45,4 +45,4 @@ class ArcPlugin:
         with degrade("start"):
             startup.report_configuration()
         with degrade("start"):
-            doctor.report_summary()
+            tasks.join_task_runner()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from mailman.config import config
@@ -12,9 +13,14 @@ from zope.event import subscribers
 
 from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.plugin import wiring
-from mailman_arc.plugin.findings import find_all, find_in_mailman_cfg
+from mailman_arc.plugin.findings import (
+    find_about_identities,
+    find_in_mailman_cfg,
+    find_where_posts_are_judged,
+)
 from mailman_arc.plugin.seams import degrade
-from mailman_arc.policy.diagnosis import Severity
+from mailman_arc.plugin.wiring import Services
+from mailman_arc.policy.diagnosis import Finding, Severity
 
 
 HANDLER = "arc-authenticate"
@@ -61,8 +67,18 @@ def report_configuration() -> None:
     """
     if not starts_others():
         return
-    services = wiring.services()
-    for each in find_in_mailman_cfg() if services is None else find_all(services):
+    _tell(find_in_mailman_cfg())
+    if wiring.services() is not None:
+        _tell([find_where_posts_are_judged()])
+
+
+def report_identities(services: Services) -> None:
+    """Say in the log who seals, and what keeps them from it; asks the DNS."""
+    _tell(find_about_identities(services))
+
+
+def _tell(findings: Iterable[Finding]) -> None:
+    for each in findings:
         _log.log(LEVELS[each.severity], "%s", each.text)
 
 

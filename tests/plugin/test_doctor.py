@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -508,18 +507,11 @@ def test_it_warns_a_user_who_is_not_mailmans(site, monkeypatch):
     assert "run this as that user" in output
 
 
-# At the start
+# In the log
 
 
-@pytest.fixture
-def as_master(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["/usr/bin/master"])
-
-
-def test_the_log_of_a_healthy_site(site, as_master, log):
-    site.services()
-
-    plugin_doctor.report_summary()
+def test_the_log_of_a_healthy_site(site, log):
+    plugin_doctor.report_summary(site.services())
 
     assert log() == ["INFO doctor: no faults"]
 
@@ -534,36 +526,19 @@ def test_the_log_of_a_healthy_site(site, as_master, log):
         ),
     ],
 )
-def test_the_log_says_how_much_is_wrong(records, said, site, as_master, log):
+def test_the_log_says_how_much_is_wrong(records, said, site, log):
     site.publish(**records)
-    site.services()
 
-    plugin_doctor.report_summary()
+    plugin_doctor.report_summary(site.services())
 
     assert log() == [said]
 
 
-def test_other_processes_say_nothing(site, log):
-    site.services()
-
-    plugin_doctor.report_summary()
-
-    assert log() == []
-
-
-def test_without_settings_there_is_nothing_to_examine(unusable, as_master, log):
-    unusable()
-
-    plugin_doctor.report_summary()
-
-    assert [each for each in log() if "doctor" in each] == []
-
-
-def test_the_start_waits_for_one_time_out_at_most(site, as_master, log):
+def test_the_summary_waits_for_one_time_out_at_most(site, log):
     site.dns.dead = True
     site.set(dns_timeout="0.3", dns_deadline="60")
-    site.services()
 
-    plugin_doctor.report_summary()  # with 60 s of waiting nobody would go on
+    # With 60 s of waiting nobody would go on.
+    plugin_doctor.report_summary(site.services())
 
     assert log() == ["ERROR doctor: 1 error; `mailman arc doctor` names them"]

@@ -32,12 +32,14 @@ MISSING = (
 )
 
 INCOMING = "[runner.in]\nclass: mailman_arc.plugin.incoming.ArcIncomingRunner\n"
+TASKS = "task runner"
 DOOR_ONLY = (
     "posts are judged on arrival by LMTP, from their original octets, and those that "
     "come in otherwise late, in the pipeline"
 )
 
-# Starts like the process that starts all others, and tells what it found.
+# Starts like the process that starts all others, or does what the task runner does
+# first, and tells what it found.
 START = """\
 import json, sys
 from mailman.core.initialize import initialize
@@ -45,6 +47,9 @@ sys.argv[0] = sys.argv[2]
 initialize(sys.argv[1])
 from mailman.config import config
 from mailman_arc.plugin import wiring
+if sys.argv[0] == "task runner":
+    from mailman_arc.plugin.tasks import Tasks
+    Tasks().do_what_is_due()
 names = ("default-posting-pipeline", "default-owner-pipeline")
 print(json.dumps({
     "active": wiring.is_active(),
@@ -86,15 +91,20 @@ def test_it_is_a_plugin_of_mailman():
     assert verifyObject(IPlugin, ArcPlugin())
 
 
-def test_an_enabled_plugin_is_found_and_says_who_seals(tmp_path, files):
+def test_an_enabled_plugin_is_found(tmp_path, files):
     started = Started(tmp_path, SITE, arc_cfg(files))
 
     assert started.is_active
     for handlers in (started.posting, started.owner):
         assert handlers[0] == "arc-authenticate"
         assert "validate-authenticity" not in handlers
+    assert started.log == [DOOR_ONLY]
+
+
+def test_the_task_runner_says_who_seals(tmp_path, files):
+    started = Started(tmp_path, SITE, arc_cfg(files), TASKS)
+
     assert started.log == [
-        DOOR_ONLY,
         "sealing as lists.example with selector arc (rsa-sha256, 1024 bits)",
         "doctor: 2 warnings; `mailman arc doctor` names them",
     ]
@@ -146,6 +156,13 @@ def test_everything_that_was_forgotten_is_named(tmp_path):
         "posts are judged late, in the pipeline and not from their original "
         "octets, no moderator sees the verdict, none waits for the DNS, and "
         "trusted_authserv_ids is ignored",
+    ]
+
+
+def test_a_site_that_cannot_seal_is_told(tmp_path):
+    started = Started(tmp_path, SITE, "[arc]\ndomain: lists.example\n", TASKS)
+
+    assert [line.partition(":")[0] for line in started.log] == [
         "posts are not sealed",
         "doctor",
     ]
@@ -267,10 +284,7 @@ def test_only_the_first_process_reports(mailman, install, monkeypatch, log):
 
     monkeypatch.setattr(sys, "argv", ["/usr/bin/master"])
     startup.report_configuration()
-    assert log() == [
-        f"INFO {DOOR_ONLY}",
-        "INFO sealing as lists.example with selector arc (rsa-sha256, 1024 bits)",
-    ]
+    assert log() == [f"INFO {DOOR_ONLY}"]
 
 
 def test_an_ed25519_key_is_warned_of(tmp_path, files):
@@ -280,18 +294,18 @@ def test_an_ed25519_key_is_warned_of(tmp_path, files):
     text = "[arc]\ndomain: lists.example\nselector: ed\n" + f"key_file: {key}\n"
     text += "check_pubkey: no\n"
 
-    started = Started(tmp_path, SITE, text)
+    started = Started(tmp_path, SITE, text, TASKS)
 
-    assert started.log[1].endswith("with selector ed (ed25519-sha256, 256 bits)")
-    assert "RSA key of 2048 bits is better" in started.log[2]
+    assert started.log[0].endswith("with selector ed (ed25519-sha256, 256 bits)")
+    assert "RSA key of 2048 bits is better" in started.log[1]
 
 
 def test_a_key_that_is_not_published_is_told_at_the_start(tmp_path, files):
     text = arc_cfg(files).replace("selector: arc", "selector: other")
 
-    started = Started(tmp_path, SITE, text)
+    started = Started(tmp_path, SITE, text, TASKS)
 
-    assert started.log[1:] == [
+    assert started.log == [
         "posts are not sealed: the DNS does not show the key at "
         "other._domainkey.lists.example (there is none)",
         "doctor: 1 error and 2 warnings; `mailman arc doctor` names them",
