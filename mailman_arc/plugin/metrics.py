@@ -8,10 +8,11 @@ collector reads, too.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from mailman_arc.adapters.keyfiles import KeyFileError
-from mailman_arc.adapters.store.historyrows import ListCounts
+from mailman_arc.adapters.store.historyrows import Counts
 from mailman_arc.plugin.historylist import history_of
 from mailman_arc.plugin.keylist import ListedKey, list_keys
 from mailman_arc.plugin.release import installed_version
@@ -26,11 +27,17 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _Sample = tuple[dict[str, str], int]
 
 
-def metric_lines(services: Services) -> list[str]:
-    """The lines of all metrics; raises `StoreError`."""
+def metric_lines(services: Services, *, by_list: bool = True) -> list[str]:
+    """The lines of all metrics; raises `StoreError`.
+
+    Without `by_list`, the numbers of all lists are added up.
+    """
     now = int(time.time())
     version = [({"version": installed_version()}, 1)]
-    posts = history_of(services).metrics(now)
+    posts = [
+        (({"list": each.list_id} if by_list else {}), each.counts)
+        for each in history_of(services).metrics(now)
+    ]
     return [
         *_metric("info", "gauge", "The version.", version),
         *_of_posts(posts),
@@ -38,14 +45,14 @@ def metric_lines(services: Services) -> list[str]:
     ]
 
 
-def _of_posts(posts: Sequence[ListCounts]) -> Iterator[str]:
+def _of_posts(posts: Sequence[tuple[dict[str, str], Counts]]) -> Iterator[str]:
     yield from _metric(
         "posts_total",
         "counter",
         "Posts that arrived, by what was found of their authors.",
         (
-            ({"list": each.list_id, "verdict": verdict}, getattr(each.counts, verdict))
-            for each in posts
+            ({**labels, "verdict": verdict}, getattr(counts, verdict))
+            for labels, counts in posts
             for verdict in _VERDICTS
         ),
     )
@@ -54,8 +61,8 @@ def _of_posts(posts: Sequence[ListCounts]) -> Iterator[str]:
         "counter",
         "Posts that left, sealed or not.",
         (
-            ({"list": each.list_id, "result": result}, getattr(each.counts, result))
-            for each in posts
+            ({**labels, "result": result}, getattr(counts, result))
+            for labels, counts in posts
             for result in ("sealed", "unsealed")
         ),
     )
@@ -63,7 +70,7 @@ def _of_posts(posts: Sequence[ListCounts]) -> Iterator[str]:
         "broken_chains_total",
         "counter",
         "Posts that arrived with ARC sets which did not verify.",
-        (({"list": each.list_id}, each.counts.broken_chain) for each in posts),
+        ((labels, counts.broken_chain) for labels, counts in posts),
     )
 
 
@@ -105,8 +112,13 @@ def _is_shown(services: Services, key: ListedKey) -> bool:
 def _metric(
     name: str, kind: str, told: str, samples: Iterable[_Sample]
 ) -> Iterator[str]:
+    """The lines of one metric; samples with the same labels are added up."""
     yield f"# HELP mailman_arc_{name} {told}"
     yield f"# TYPE mailman_arc_{name} {kind}"
+    sums: Counter[str] = Counter()
     for labels, value in samples:
         pairs = (f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
-        yield f"mailman_arc_{name}{{{','.join(pairs)}}} {value}"
+        sums[",".join(pairs)] += value
+    for pairs_told, total in sums.items():
+        braces = f"{{{pairs_told}}}" if pairs_told else ""
+        yield f"mailman_arc_{name}{braces} {total}"

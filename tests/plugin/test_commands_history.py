@@ -631,6 +631,21 @@ def test_metrics(write, tmp_path):
         assert line in lines, line
 
 
+def test_metrics_of_all_lists_together(write):
+    write(
+        arrived(LIST_ID, 0),
+        arrived("other.lists.example", 1),
+        arrived("other.lists.example", 2, arc="fail"),
+    )
+
+    lines = good("metrics", "--no-lists").splitlines()
+
+    assert 'mailman_arc_posts_total{verdict="confirmed"} 3' in lines
+    assert 'mailman_arc_posts_total{verdict="vouched"} 0' in lines
+    assert "mailman_arc_broken_chains_total 1" in lines
+    assert not any("list=" in each for each in lines)
+
+
 def test_metrics_of_keys(install):
     services = install(selector="", key_file="")
     key = services.key_store.new("lists.example", "k1", NOON, key_type="ed25519")

@@ -70,15 +70,23 @@ def export(listspec: str, filters: Filters, form: str, path: str) -> None:
 
 
 @click.command()
+@click.option(
+    "--no-lists",
+    is_flag=True,
+    help="Add up the numbers of all lists, for sites with very many.",
+)
 @output_option
-def metrics(outfp: IO[str]) -> None:
+def metrics(
+    outfp: IO[str],
+    no_lists: bool,  # a flag of the command line
+) -> None:
     """Write numbers for Prometheus.
 
     Made for the textfile collector of node_exporter: run it from time to time
     with --output; the file is there as a whole or not at all.
     """
     services = usable_services()
-    write_lines(stored(lambda: metric_lines(services)), outfp)
+    write_lines(stored(lambda: metric_lines(services, by_list=not no_lists)), outfp)
 
 
 COMMANDS = (export, metrics)
