@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 
 # An assertion in a module of helpers says as much as one in a test.
-pytest.register_assert_rewrite("tests.e2e", "tests.house")
+pytest.register_assert_rewrite("tests.e2e", "tests.e2e_web", "tests.house")
 
 # Busy machines are slow, and a build must not depend on chance.
 settings.register_profile(

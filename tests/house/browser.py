@@ -89,6 +89,11 @@ class Visitor:
     def resize(self, width: int) -> None:
         self.page.set_viewport_size({"width": width, "height": _HEIGHT})
 
+    def unfold(self) -> None:
+        """Show what the page has folded away."""
+        for each in self.page.locator("details").all():
+            each.evaluate("details => { details.open = true }")
+
     @property
     def text(self) -> str:
         """What is to be read on the page."""
