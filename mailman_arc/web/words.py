@@ -68,11 +68,18 @@ WAITING = _("Waiting for a moderator")
 # What a check of a signature or a seal came to.
 OUTCOMES: Mapping[str, Word] = {
     "good": Word(_("good"), "✔", "good"),
-    "bad": Word(_("broken"), "✖", "bad"),
+    "bad": Word(_("failed"), "✖", "bad"),
     "changed": Word(_("changed since"), "↪", "plain"),
     "unknown": Word(_("no answer from the DNS"), "?", "open"),
     "not checked": Word(_("not checked"), NOTHING, "plain"),
     "none": Word(_("none"), NOTHING, "plain"),
+}
+
+# Those of the doctor.
+SEVERITIES: Mapping[str, Word] = {
+    "good": Word(_("in order"), "✔", "good"),
+    "warning": Word(_("warning"), "!", "open"),
+    "error": Word(_("wrong"), "✖", "bad"),
 }
 
 _GOOD, _BAD, _OPEN = ("✔", "good"), ("✖", "bad"), ("?", "open")

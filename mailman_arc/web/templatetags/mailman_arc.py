@@ -94,9 +94,9 @@ def result(text: str, method: str = "") -> SafeString:
 
 
 @register.filter
-def outcome(text: str) -> SafeString:
-    """The outcome of a check."""
-    return word(words.outcome_word(text))
+def severity(text: str) -> SafeString:
+    """How bad it is what the doctor says."""
+    return word(words.SEVERITIES.get(text, words.UNKNOWN))
 
 
 @register.filter
