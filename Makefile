@@ -6,6 +6,7 @@
 #   make test-debian12   the tests with Mailman 3.3.8 and what Debian 12 ships
 #   make coverage        that every line and branch of the pure layers is tested
 #   make interop         who else verifies our seals, and we theirs; needs npm
+#   make mailman-suite   Mailman's own tests, without the plugin and with it
 #   make bench           ratios of our times to others' and to the bare crypto
 #   make fuzz            RUNS=1000000 inputs for each parser
 #   make clean           remove the virtualenvs and caches
@@ -31,7 +32,7 @@ RUNS := 1000000
 # Which, and how: make test TESTS='-x tests/plugin'
 TESTS :=
 
-.PHONY: demo test lint coverage interop bench fuzz test-debian12 clean
+.PHONY: demo test lint coverage interop mailman-suite mailman-suite-debian12 bench fuzz test-debian12 clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed $(if $(filter 1,$(WEB)),$(VENV)/web)
@@ -54,6 +55,15 @@ coverage: $(VENV)/tools
 # With mailauth, which no package of Debian 12 has, and the whole matrix.
 interop: $(VENV)/tools $(VENV)/mailauth
 	NODE_PATH='$(CURDIR)/$(VENV)/npm/node_modules' $(BIN)/pytest -m '' tests/interop
+
+# Takes some ten minutes, and the ports that Mailman's tests have.
+mailman-suite: $(VENV)/tools
+	$(BIN)/$(PIP) --group mailman-suite
+	$(BIN)/python -m tests.mailman_suite
+
+mailman-suite-debian12: $(DEBIAN12)/tools
+	$(DEBIAN12)/bin/$(PIP) --constraint tests/house/debian12.txt --group mailman-suite
+	$(DEBIAN12)/bin/python -m tests.mailman_suite
 
 bench: $(VENV)/tools
 	$(BIN)/$(PIP) --group bench

@@ -1,0 +1,1 @@
+"""Mailman's own test suite, run without the plugin and with it."""
