@@ -16,6 +16,7 @@ from mailman.runners.task import TaskRunner
 from mailman_arc.plugin import doctor, startup, wiring
 from mailman_arc.plugin.notices import remind_of_keys
 from mailman_arc.plugin.seams import degrade
+from mailman_arc.plugin.upkeep import Upkeep
 
 
 LOOK_AT_KEYS_EVERY = 3600.0  # seconds
@@ -26,8 +27,13 @@ _of_mailman = TaskRunner._do_periodic
 class Tasks:
     """Our part of the task runner's work; `clock` counts seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        upkeep: Upkeep | None = None,
+    ) -> None:
         self._clock = clock
+        self._upkeep = upkeep or Upkeep()
         self._has_reported = False
         self._looked_at: float | None = None
 
@@ -36,6 +42,7 @@ class Tasks:
         services = wiring.services()
         if services is None:
             return
+        self._upkeep.do_what_is_due(services, time.time())
         if not self._has_reported:
             self._has_reported = True
             startup.report_identities(services)

@@ -8,6 +8,7 @@ from mailman.runners.task import TaskRunner
 
 from mailman_arc.plugin import tasks
 from mailman_arc.plugin.tasks import LOOK_AT_KEYS_EVERY, Tasks
+from mailman_arc.plugin.upkeep import Upkeep
 from tests.house.dns_server import DnsServer
 
 
@@ -34,6 +35,16 @@ def test_mailmans_own_work_is_done_first(runner, unusable):
     runner._do_periodic()
 
     assert runner.lastrun.year > 1
+
+
+def test_the_history_is_looked_after(mailman, mlist, services):
+    begun = []
+    ours = Tasks(upkeep=Upkeep(begun.append))
+
+    ours.do_what_is_due()
+    ours.do_what_is_due()
+
+    assert len(begun) == 1
 
 
 def test_keys_are_looked_at_now_and_then(install, mlist):
