@@ -61,8 +61,8 @@ class FilterForm(forms.Form):
     from_domain = forms.CharField(
         label=gettext_lazy("Sender domain"), max_length=253, required=False
     )
-    since = _Day(gettext_lazy("From"))
-    until = _Day(gettext_lazy("To"))
+    since = _Day(gettext_lazy("First day"))
+    until = _Day(gettext_lazy("Last day"))
     disposition = _Choice(gettext_lazy("What became of it"), [*DISPOSITIONS.items()])
     sealed = _Choice(
         gettext_lazy("Sealed"),

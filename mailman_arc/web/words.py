@@ -61,7 +61,7 @@ DISPOSITIONS: Mapping[str, Text] = {
     "held": _("Held for moderation"),
     "rejected": _("Rejected"),
     "discarded": _("Discarded"),
-    "posted": _("Posted"),
+    "posted": _("Posted to the list"),
 }
 WAITING = _("Waiting for a moderator")
 
