@@ -36,6 +36,7 @@ from mailman_arc.policy.history import (
     kept_reason,
     make_entry_id,
     time_of,
+    with_vouching,
 )
 from mailman_arc.policy.settings import ListSettings
 
@@ -120,6 +121,7 @@ def tell_arrival(
 
     def make(settings: ListSettings) -> Row:
         known = kept(facts, settings.history_fields, is_anonymous=about.is_anonymous)
+        known = with_vouching(known, settings.trusted_sealers)
         return Arrived(
             entry_id=entry_id,
             list_id=about.list_id,

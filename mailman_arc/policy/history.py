@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from email.errors import MessageError
 from email.header import decode_header, make_header
@@ -27,9 +27,15 @@ from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import WireMessage
 from mailman_arc.mailauth.results import Result
 from mailman_arc.policy.arrival import Arrival, anonymised
-from mailman_arc.policy.explanation import Explanation, explain_message
+from mailman_arc.policy.explanation import (
+    Check,
+    Explanation,
+    Outcome,
+    explain_message,
+)
 from mailman_arc.policy.inbound import Authentication
 from mailman_arc.policy.trust import Trust
+from mailman_arc.policy.vouching import NotVouched, Sealer, who_vouches
 
 
 MAX_DETAILS = 64 * 1024 - 1  # octets; what a TEXT of MariaDB takes
@@ -89,6 +95,7 @@ class Facts:
     results: str = ""  # what a seal would attest, in one line
     anonymous_results: str = ""  # without what they are about
     details: str = ""  # JSON
+    sealers: tuple[Sealer, ...] = ()  # that may vouch for it
 
 
 def make_entry_id(now: float, random_bits: int) -> int:
@@ -193,6 +200,7 @@ def describe_arrival(message: WireMessage, arrival: Arrival) -> Facts:
         spf=words["spf"],
         arc=arrival.status or UNJUDGED,
         dmarc=words["dmarc"],
+        sealers=arrival.sealers,
         results=_line(arrival.results),
         anonymous_results=_line(_anonymous(arrival)),
     )
@@ -236,6 +244,23 @@ def kept(facts: Facts, fields: Iterable[str], *, is_anonymous: bool) -> Facts:
         subject=facts.subject if "subject" in wanted else "",
         message_id=facts.message_id if "message_id" in wanted else "",
     )
+
+
+def with_vouching(facts: Facts, trusted_sealers: Collection[str]) -> Facts:
+    """Tell, too, which trusted sealer vouches for a post, if one does."""
+    vouching = who_vouches(facts.sealers, trusted_sealers)
+    if isinstance(vouching, NotVouched) or not facts.details:
+        return facts
+    sentence = (
+        f"{vouching.domain}, whose seals are trusted, has recorded that the author was "
+        "confirmed, and nobody who is not trusted has sealed the post since."
+    )
+    told = json.loads(facts.details)
+    remark = asdict(Check("remark", Outcome.GOOD, sentence, "RFC 8617 §7.2.1"))
+    told["remarks"] = [remark, *told.get("remarks", ())]
+    if _octets(told) > MAX_DETAILS:
+        return facts
+    return replace(facts, details=_json(told))
 
 
 def kept_reason(reason: str, fields: Iterable[str], *, is_anonymous: bool) -> str:

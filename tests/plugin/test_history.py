@@ -22,13 +22,15 @@ from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin import history
 from mailman_arc.plugin.delivery import _OctetConnection, _Run
 from mailman_arc.plugin.door import AnnotatingQueue, Judged
-from mailman_arc.plugin.handlers.authenticate import Authenticate
+from mailman_arc.plugin.handlers.authenticate import UNSEALED_KEY, Authenticate
 from mailman_arc.plugin.history import ENTRY_KEY, message_id_hash
 from mailman_arc.plugin.historywriter import About, Note, Writer
 from mailman_arc.plugin.reception import judge
 from mailman_arc.plugin.upkeep import Upkeep, look_after
 from mailman_arc.policy.history import make_entry_id
-from tests.support.mail import POST, changed, sign_dkim, whole_zone
+from mailman_arc.policy.outbound import Unsealed
+from tests.support.mail import POST, chain_of, changed, sign_dkim, whole_zone
+from tests.support.zone import txt
 
 
 MLIST = SimpleNamespace(
@@ -379,6 +381,30 @@ def test_why_a_post_is_not_sealed_is_remembered(install):
     leave(go_through_pipeline(SIGNED), ANNE)
 
     assert entry(services).unsealed == "switched off for this list"
+
+
+def test_a_post_of_a_peer_is_remembered_with_the_reason(services):
+    leave(go_through_pipeline(SIGNED, **{UNSEALED_KEY: Unsealed.PEER.value}), ANNE)
+
+    found = entry(services)
+    assert (found.verdict, found.unsealed) == ("", "client is in peer_list")
+
+
+@pytest.mark.parametrize("trusted", ["relay.example", "other.example"])
+def test_that_a_sealer_vouches_whom_the_list_trusts_is_remembered(install, trusted):
+    services = install(trusted_sealers=trusted)
+    policy = {"_dmarc.author.example": txt(b"v=DMARC1; p=reject")}
+    zone = whole_zone().with_records(policy)
+    services.__dict__["resolver"] = SimpleNamespace(
+        fetch=lambda names: {name: zone.get(name) for name in names}
+    )
+
+    go_through_pipeline(chain_of(1))
+
+    found = entry(services)
+    assert found.verdict == "vouched"
+    is_told = "relay.example, whose seals are trusted" in found.details
+    assert is_told == (trusted == "relay.example")
 
 
 def test_a_post_that_our_handler_has_not_seen_is_remembered_when_it_leaves(services):

@@ -25,6 +25,7 @@ from mailman_arc.policy.history import (
     kept_reason,
     make_entry_id,
     time_of,
+    with_vouching,
 )
 from mailman_arc.policy.inbound import authenticate
 from mailman_arc.policy.settings import HISTORY_FIELDS
@@ -364,3 +365,40 @@ def test_of_any_post_something_can_be_remembered(octets, name):
         str(getattr(facts, each.name)).encode()
         assert "\x00" not in str(getattr(facts, each.name))
     assert json.loads(facts.details)["summary"]
+
+
+# Who vouches
+
+
+VOUCHED = forwarded(b"dkim=pass header.d=author.example")
+
+
+def test_that_a_trusted_sealer_vouches_is_told_first_among_the_remarks():
+    facts = facts_of(VOUCHED)
+
+    told = json.loads(with_vouching(facts, ["relay.example"]).details)
+
+    remark, *others = told["remarks"]
+    assert remark == {
+        "name": "remark",
+        "outcome": "good",
+        "sentence": "relay.example, whose seals are trusted, has recorded that the "
+        "author was confirmed, and nobody who is not trusted has sealed the post "
+        "since.",
+        "source": "RFC 8617 §7.2.1",
+    }
+    assert {**told, "remarks": others} == json.loads(facts.details)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        facts_of(forwarded(b"dkim=fail header.d=author.example")),
+        facts_of(SIGNED),
+        replace(facts_of(VOUCHED), details=""),
+        kept(facts_of(VOUCHED), HISTORY_FIELDS, is_anonymous=True),
+        replace(facts_of(VOUCHED), details=json.dumps({"a": "x" * MAX_DETAILS})),
+    ],
+)
+def test_otherwise_nothing_is_added(facts):
+    assert with_vouching(facts, ["relay.example"]) is facts
