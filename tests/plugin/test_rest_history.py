@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from falcon import testing
 from mailman.config import config
 from mailman.interfaces.listmanager import IListManager
 from mailman.interfaces.requests import IListRequests, RequestType
@@ -465,18 +466,20 @@ def test_one_post_is_forgotten(rest, write):
     ],
 )
 def test_posts_are_forgotten(sent, left_over, rest, write):
-    """By the query, and, as mailmanclient sends it, by a form."""
-    for by_form in (False, True):
+    """By the query, by a form, as mailmanclient sends it, and by JSON."""
+    query = f"{HISTORY}?{urlencode(sent)}"
+    for path, body in (
+        (query, {}),
+        (HISTORY, {"form": sent}),
+        (HISTORY, {"body": sent}),
+    ):
         write(
             arrived(LIST_ID, 0),
             arrived(LIST_ID, 1, author="bob@b.example"),
             arrived(LIST_ID, 2),
             arrived(OTHER, 3),
         )
-        if by_form:
-            rest.changed("DELETE", HISTORY, form=sent)
-        else:
-            rest.changed("DELETE", f"{HISTORY}?{urlencode(sent)}")
+        rest.changed("DELETE", path, **body)
         assert shown(rest.get(HISTORY)) == left_over
         assert rest.get(f"lists/{OTHER}/history")["total_size"] == 1
 
@@ -498,6 +501,43 @@ def test_nothing_is_forgotten_by_mistake(query, sentence, rest, write):
     write(arrived(LIST_ID, author=""))
 
     assert rest.refused("DELETE", f"{HISTORY}?{query}", BAD) == sentence
+    assert rest.get(HISTORY)["total_size"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"author": None}, 'Invalid Parameter "author": it must be a text.'),
+        ({"author": ["a"]}, 'Invalid Parameter "author": it is given more than once.'),
+        ({"before": 5}, 'Invalid Parameter "before": it must be a text.'),
+        ({"Author": "x"}, "Unexpected parameters: Author"),
+        ('["author"]', "The body is not a JSON object"),
+    ],
+)
+def test_json_that_cannot_be_meant_forgets_nothing(body, sentence, rest, write):
+    write(arrived(LIST_ID))
+
+    assert rest.refused("DELETE", HISTORY, BAD, body=body) == sentence
+    assert rest("DELETE", HISTORY, body='{"author"').status_code == 400
+    assert rest.get(HISTORY)["total_size"] == 1
+
+
+def test_a_body_of_another_kind_forgets_nothing(rest, write):
+    write(arrived(LIST_ID))
+
+    result = testing.simulate_request(
+        rest.application,
+        "DELETE",
+        f"/3.1/plugins/arc/{HISTORY}",
+        headers={
+            "Authorization": "Basic cmVzdGFkbWluOnJlc3RwYXNz",
+            "Content-Type": "text/plain",
+        },
+        body="author=ann@author.example",
+    )
+
+    assert result.status_code == 400
+    assert result.json["description"] == "The body is neither a form nor JSON"
     assert rest.get(HISTORY)["total_size"] == 1
 
 

@@ -14,7 +14,13 @@ from urllib.parse import quote
 
 import falcon
 from mailman.core.api import API31
-from mailman.rest.helpers import CONTENT_TYPE_JSON, etag, no_content, okay
+from mailman.rest.helpers import (
+    CONTENT_TYPE_JSON,
+    etag,
+    get_request_params,
+    no_content,
+    okay,
+)
 
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.seams import degrade
@@ -97,6 +103,16 @@ def refuse_parameters(request: falcon.Request, known: Iterable[str] = ()) -> Non
     unknown = sorted(set(request.params) - set(known))
     if unknown:
         raise bad_request(f"Unexpected parameters: {', '.join(unknown)}")
+
+
+def given_values(request: falcon.Request) -> Mapping[str, object]:
+    """The values of a form or of a JSON object."""
+    given: object = get_request_params(request)
+    if not isinstance(given, dict):
+        raise bad_request("The body is not a JSON object")
+    if given is not request.params:
+        refuse_parameters(request)
+    return given
 
 
 def usable_services() -> Services:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import falcon
@@ -28,6 +28,7 @@ from mailman_arc.plugin.rest.answers import (
     Body,
     answering,
     bad_request,
+    given_values,
     link,
     not_found,
     refuse_parameters,
@@ -41,6 +42,7 @@ from mailman_arc.plugin.rest.lists import find_mlist
 NOT_READ = "the history cannot be read now; `mailman arc doctor` says what helps"
 NOT_WRITTEN = "the history cannot be changed now; `mailman arc doctor` says what helps"
 
+_READ = ("application/json", "application/x-www-form-urlencoded")
 _ENTRY_ID = re.compile("[0-9]{1,18}|[1-8][0-9]{18}")  # within 63 bits
 
 _log = logging.getLogger("mailman.plugins.arc")
@@ -78,17 +80,11 @@ class History:
     @answering
     def on_delete(self, request: falcon.Request) -> None:
         """Have all posts forgotten, or those of an author or before a moment."""
-        refuse_parameters(request, ("author", "before"))
-        author = _given(request, "author")
-        if author == "":
-            # Without it, all posts would be meant.
-            raise _invalid("author", "it must be an address")
-        before = _given(request, "before")
-        moment = None if before is None else _moment("before", before)
+        author, before = _what_to_forget(request)
         store = history_of(usable_services())
         mlist = find_mlist(self._spec)
         with database(NOT_WRITTEN):
-            for _ in store.purge(mlist.list_id, before=moment, author=author):
+            for _ in store.purge(mlist.list_id, before=before, author=author):
                 pass
 
 
@@ -166,19 +162,36 @@ def _completeness(found: FoundPage) -> Body:
 
 def _wanted_filters(request: falcon.Request, *others: str) -> Filters:
     refuse_parameters(request, (*FILTERS, *others))
-    given = {name: _given(request, name) for name in FILTERS}
+    given = {name: _text(request.params, name) for name in FILTERS}
     try:
         return read_filters({name: text for name, text in given.items() if text})
     except FilterError as error:
         raise _invalid(error.name, error.problem) from error
 
 
-def _given(request: falcon.Request, name: str) -> str | None:
-    text = request.params.get(name)
+def _what_to_forget(request: falcon.Request) -> tuple[str | None, int | None]:
+    """Of which author, and before when; a slip must not mean all posts."""
+    kind = request.content_type or ""
+    if request.content_length and not kind.startswith(_READ):
+        raise bad_request("The body is neither a form nor JSON")
+    given = given_values(request)
+    unexpected = sorted(set(given) - {"author", "before"})
+    if unexpected:
+        raise bad_request(f"Unexpected parameters: {', '.join(unexpected)}")
+    author, before = _text(given, "author"), _text(given, "before")
+    if author == "":
+        raise _invalid("author", "it must be an address")
+    return author, None if before is None else _moment("before", before)
+
+
+def _text(given: Mapping[str, object], name: str) -> str | None:
+    text = given.get(name)
     # Given twice, it is a list.
-    if text is not None and not isinstance(text, str):
+    if isinstance(text, list):
         raise _invalid(name, "it is given more than once")
-    return text
+    if name in given and not isinstance(text, str):
+        raise _invalid(name, "it must be a text")
+    return text if isinstance(text, str) else None
 
 
 def _moment(name: str, text: str) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import falcon
-from mailman.rest.helpers import get_request_params
 
 from mailman_arc.plugin.rest.answers import (
     Body,
     answering,
     bad_request,
+    given_values,
     link,
     not_found,
     refuse_parameters,
@@ -60,7 +60,7 @@ class ListConfig:
     def on_put(self, request: falcon.Request) -> None:
         """Set all values, or the one."""
         wanted = self._writable()
-        given = _given(request)
+        given = given_values(request)
         unexpected = sorted(set(given) - set(wanted))
         if unexpected:
             raise bad_request(f"Unexpected parameters: {', '.join(unexpected)}")
@@ -73,7 +73,7 @@ class ListConfig:
     def on_patch(self, request: falcon.Request) -> None:
         """Set some values; what is null is inherited again."""
         wanted = self._writable()
-        given = _given(request)
+        given = given_values(request)
         for name in given:
             _refuse_unwritable(name, wanted)
         self._change(given)
@@ -119,16 +119,6 @@ def _refuse_unwritable(name: str, wanted: tuple[str, ...]) -> None:
         )
     if name not in wanted:
         raise bad_request(f"Unknown attribute: {name}; known: {', '.join(wanted)}")
-
-
-def _given(request: falcon.Request) -> Mapping[str, object]:
-    """The values of a form or of a JSON object."""
-    given: object = get_request_params(request)
-    if not isinstance(given, dict):
-        raise bad_request("The body is not a JSON object")
-    if given is not request.params:
-        refuse_parameters(request)
-    return given
 
 
 def _read(
