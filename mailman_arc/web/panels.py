@@ -128,17 +128,16 @@ def message_panel(context: Context) -> str:
         count=1,
         page=1,
     )
-    return "".join(
-        render_to_string(
+    for entry in history.get("entries") or []:
+        return render_to_string(
             "mailman_arc/message_panel.html",
             {
                 "list_id": archive.list_id,
-                "entry": each,
-                "word": verdict_word(each["verdict"]),
+                "entry": entry,
+                "word": verdict_word(entry["verdict"]),
             },
         )
-        for each in history.get("entries") or []
-    )
+    return ""
 
 
 def _may_see(user: Any, archive: Any) -> bool:
