@@ -26,7 +26,7 @@ from mailman_arc.mailauth.domains import is_same_or_subdomain
 from mailman_arc.mailauth.errors import MalformedField
 from mailman_arc.mailauth.message import WireMessage
 from mailman_arc.mailauth.results import Result
-from mailman_arc.policy.arrival import Arrival, anonymised
+from mailman_arc.policy.arrival import Arrival
 from mailman_arc.policy.explanation import (
     Check,
     Explanation,
@@ -93,7 +93,6 @@ class Facts:
     arc: str = ""
     dmarc: str = ""
     results: str = ""  # what a seal would attest, in one line
-    anonymous_results: str = ""  # without what they are about
     details: str = ""  # JSON
     sealers: tuple[Sealer, ...] = ()  # that may vouch for it
 
@@ -183,34 +182,34 @@ def describe(
     message: WireMessage, found: Authentication, arrival: Arrival, trust: Trust
 ) -> Facts:
     """What is remembered of a post that was judged; see `kept`."""
+    results = _read(arrival.results.encode())
     return replace(
-        describe_arrival(message, arrival),
+        _with_results(describe_unjudged(message, ""), arrival, results),
         author_domain=found.author_domain or "",
-        verdict=find_verdict(found, _read(arrival.results.encode())),
+        verdict=find_verdict(found, results),
         details=format_details(explain_message(b"", message, found, trust), found),
     )
 
 
 def describe_arrival(message: WireMessage, arrival: Arrival) -> Facts:
     """What is remembered of a post when only the record of its arrival is there."""
-    words = _words(_read(arrival.results.encode()))
+    facts = describe_unjudged(message, "")
+    return _with_results(facts, arrival, _read(arrival.results.encode()))
+
+
+def _with_results(
+    facts: Facts, arrival: Arrival, results: Iterable[MethodResult]
+) -> Facts:
+    words = _words(results)
     return replace(
-        describe_unjudged(message, ""),
+        facts,
         dkim=words["dkim"],
         spf=words["spf"],
         arc=arrival.status or UNJUDGED,
         dmarc=words["dmarc"],
         sealers=arrival.sealers,
         results=_line(arrival.results),
-        anonymous_results=_line(_anonymous(arrival)),
     )
-
-
-def _anonymous(arrival: Arrival) -> str:
-    try:
-        return anonymised(arrival).results
-    except MalformedField:  # longer than anybody reads
-        return ""
 
 
 def describe_unjudged(message: WireMessage, reason: str) -> Facts:
@@ -235,7 +234,7 @@ def kept(facts: Facts, fields: Iterable[str], *, is_anonymous: bool) -> Facts:
             spf=facts.spf,
             arc=facts.arc,
             dmarc=facts.dmarc,
-            results=facts.anonymous_results,
+            results=_bare(facts.results),
         )
     wanted = set(fields)
     return replace(
@@ -272,6 +271,11 @@ def kept_reason(reason: str, fields: Iterable[str], *, is_anonymous: bool) -> st
 
 
 # Texts
+
+
+def _bare(results: str) -> str:
+    """Results without who reports them, and what they are about."""
+    return "; ".join(f"{each.method}={each.result}" for each in _read(results.encode()))
 
 
 def _words(methods: Iterable[MethodResult]) -> dict[str, str]:
