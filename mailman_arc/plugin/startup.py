@@ -15,6 +15,7 @@ from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.findings import (
     find_about_identities,
+    find_about_peers,
     find_in_mailman_cfg,
     find_where_posts_are_judged,
 )
@@ -68,8 +69,9 @@ def report_configuration() -> None:
     if not starts_others():
         return
     _tell(find_in_mailman_cfg())
-    if wiring.services() is not None:
-        _tell([find_where_posts_are_judged()])
+    services = wiring.services()
+    if services is not None:
+        _tell([find_where_posts_are_judged(), *find_about_peers(services)])
 
 
 def report_identities(services: Services) -> None:

@@ -284,6 +284,10 @@ FAULTS: dict[str, tuple[Callable[[Site], object], str]] = {
         ),
         "warning: posts are judged late, in the pipeline",
     ),
+    "everybody a peer": (
+        lambda site: site.set(peer_list="127.0.0.1"),
+        "warning: peer_list has this machine: unless the mail server on it tells",
+    ),
     "no handler": (
         lambda site: site.reorder(lambda handlers: handlers[1:]),
         "error: posts are not sealed: the pipeline default-posting-pipeline (used by "

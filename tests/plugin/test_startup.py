@@ -101,6 +101,12 @@ def test_an_enabled_plugin_is_found(tmp_path, files):
     assert started.log == [DOOR_ONLY]
 
 
+def test_peers_that_may_be_everybody_are_named(tmp_path, files):
+    started = Started(tmp_path, SITE, arc_cfg(files) + "peer_list: 127.0.0.1\n")
+
+    assert started.log[1].startswith("peer_list has this machine: unless the mail")
+
+
 def test_the_task_runner_says_who_seals(tmp_path, files):
     started = Started(tmp_path, SITE, arc_cfg(files), TASKS)
 
