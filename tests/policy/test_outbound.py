@@ -254,6 +254,7 @@ def test_octets_with_the_line_ends_of_this_machine_are_not_sealed():
 
 def test_every_reason_of_this_layer_has_a_row():
     of_the_plugin = {
+        Unsealed.PEER,
         Unsealed.NOT_A_POST,
         Unsealed.NO_VERDICT,
         Unsealed.NO_RECIPIENTS,

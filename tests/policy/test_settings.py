@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from mailman_arc.mailauth.arc.seal import OVERSIGNED_FIELDS, SIGNED_FIELDS
+from mailman_arc.policy.inbound import Demands
 from mailman_arc.policy.peers import Peer
 from mailman_arc.policy.settings import (
     NEVER_SIGNED,
@@ -363,6 +364,12 @@ def test_the_settings_say_whom_to_trust():
     )
 
     assert settings.trust == Trust("lists.example", frozenset({"mx1", "mx2"}))
+
+
+def test_what_is_asked_of_signatures():
+    settings = SiteSettings(minimum_key_size_rsa=2048, oldest_pass=False)
+
+    assert settings.demands == Demands(2048, oldest_pass=False)
 
 
 @given(st.sampled_from(SETTINGS), st.text(max_size=40))
