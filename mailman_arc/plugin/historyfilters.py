@@ -34,16 +34,14 @@ class FilterError(ValueError):
         self.problem = problem
 
 
-def read_filters(given: Mapping[str, str]) -> Filters:
-    """The filters of these names; an empty one filters nothing.
+def read_filters(given: Mapping[str, str | None]) -> Filters:
+    """The filters that are given by the names of `FILTERS`; an empty one is none.
 
-    Raises `FilterError`, also for a name that is none of `FILTERS`.
+    Raises `FilterError`.
     """
     wanted: dict[str, Any] = {}
-    for name, text in given.items():
-        if name not in FILTERS:
-            raise FilterError(name, f"there is no such filter; {', '.join(FILTERS)}")
-        field, read = FILTERS[name]
+    for name, (field, read) in FILTERS.items():
+        text = given.get(name)
         if text:
             try:
                 wanted[field] = read(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -40,12 +41,19 @@ _FIELDS = {
     "remarks": "remarks",
 }  # fmt: skip
 
+_ENTRY_ID = re.compile("[0-9]{1,18}|[1-8][0-9]{18}")  # within 63 bits
+
 ENTRY_NAMES = (*_FIELDS, "is_waiting")
 
 
 def history_of(services: Services) -> HistoryStore:
     """What is kept of the posts of all lists."""
     return services.storage.history
+
+
+def parse_entry_id(text: str) -> int | None:
+    """The number of an entry; None if it cannot be one."""
+    return int(text) if _ENTRY_ID.fullmatch(text) else None
 
 
 def tell_entry(entry: Entry, waiting: frozenset[str] = frozenset()) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
@@ -38,6 +37,7 @@ from mailman_arc.plugin.historyfilters import (
 from mailman_arc.plugin.historylist import (
     held_hashes,
     history_of,
+    parse_entry_id,
     tell_details,
     tell_entry,
     tell_stats,
@@ -51,7 +51,6 @@ MAX_COUNT = 1000
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Step = TypeVar("_Step")
 
-_ENTRY_ID = re.compile("[0-9]{1,18}|[1-8][0-9]{18}")  # within 63 bits
 _HELPS: Mapping[str, tuple[str, str]] = {
     "since": ("TIME", "Only posts from this day or time (UTC) on."),
     "until": ("TIME", "Only posts up to this day or time (UTC)."),
@@ -77,7 +76,7 @@ def with_filters(function: _Function) -> _Function:
     def filtered(**given: Any) -> Any:
         texts = {name: given.pop(name) for name in FILTERS}
         try:
-            filters = read_filters({name: each for name, each in texts.items() if each})
+            filters = read_filters(texts)
         except FilterError as error:
             raise click.UsageError(f"{_option(error.name)}: {error.problem}") from error
         return function(filters=filters, **given)
@@ -213,8 +212,9 @@ def show(listspec: str, entry: str, form: str, outfp: IO[str]) -> None:
 
 
 def _entry_id(store: Any, list_id: str, text: str) -> int | None:
-    if _ENTRY_ID.fullmatch(text):
-        return int(text)
+    entry_id = parse_entry_id(text)
+    if entry_id is not None:
+        return entry_id
     wanted = message_id_hash(text) if "@" in text else text.upper()
     found = store.page(list_id, Filters(message_id_hash=wanted), 0, 1)
     return found.entries[0].entry_id if found.entries else None

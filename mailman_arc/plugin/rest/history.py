@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -20,6 +19,7 @@ from mailman_arc.plugin.historyfilters import (
 from mailman_arc.plugin.historylist import (
     held_hashes,
     history_of,
+    parse_entry_id,
     tell_details,
     tell_entry,
 )
@@ -43,7 +43,6 @@ NOT_READ = "the history cannot be read now; `mailman arc doctor` says what helps
 NOT_WRITTEN = "the history cannot be changed now; `mailman arc doctor` says what helps"
 
 _READ = ("application/json", "application/x-www-form-urlencoded")
-_ENTRY_ID = re.compile("[0-9]{1,18}|[1-8][0-9]{18}")  # within 63 bits
 
 _log = logging.getLogger("mailman.plugins.arc")
 
@@ -118,10 +117,11 @@ class AnEntry:
         refuse_parameters(request)
         store = history_of(usable_services())
         mlist = find_mlist(self._spec)
+        entry_id = parse_entry_id(self._entry_id)
         entry = None
-        if _ENTRY_ID.fullmatch(self._entry_id):
+        if entry_id is not None:
             with database():
-                entry = store.entry(mlist.list_id, int(self._entry_id))
+                entry = store.entry(mlist.list_id, entry_id)
         if entry is None:
             raise self._missing()
         return {
@@ -136,10 +136,11 @@ class AnEntry:
         refuse_parameters(request)
         store = history_of(usable_services())
         mlist = find_mlist(self._spec)
+        entry_id = parse_entry_id(self._entry_id)
         is_deleted = False
-        if _ENTRY_ID.fullmatch(self._entry_id):
+        if entry_id is not None:
             with database(NOT_WRITTEN):
-                is_deleted = store.delete(mlist.list_id, int(self._entry_id))
+                is_deleted = store.delete(mlist.list_id, entry_id)
         if not is_deleted:
             raise self._missing()
 
@@ -164,7 +165,7 @@ def _wanted_filters(request: falcon.Request, *others: str) -> Filters:
     refuse_parameters(request, (*FILTERS, *others))
     given = {name: _text(request.params, name) for name in FILTERS}
     try:
-        return read_filters({name: text for name, text in given.items() if text})
+        return read_filters(given)
     except FilterError as error:
         raise _invalid(error.name, error.problem) from error
 
