@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from email.message import Message
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from mailman.config import config
 from mailman.interfaces.listmanager import IListManager
@@ -44,19 +44,21 @@ from mailman_arc.plugin.xforward import (
 )
 from mailman_arc.policy.arrival import Arrival
 from mailman_arc.policy.history import Facts
-from mailman_arc.policy.inbound import is_spf_told, names_to_look_up
+from mailman_arc.policy.inbound import Demands, is_spf_told, names_to_look_up
 from mailman_arc.policy.outbound import Unsealed
 from mailman_arc.policy.patience import Patience
 from mailman_arc.policy.peers import is_peer
+from mailman_arc.policy.trust import Trust
 
 
-if TYPE_CHECKING:
-    pass
-
+_Made = TypeVar("_Made")
 
 _log = logging.getLogger("mailman.plugins.arc")
 
 QUEUE = "in"  # for posts and mail to owners; commands and bounces have others
+# Posts up to this size are judged while others wait, as Mailman parses them: for
+# those another thread would cost more than it gives.
+MAX_SMALL = 65536  # octets
 MAX_CPU_SECONDS = 60.0  # for judging one post; the largest take a few
 
 # Not a verdict on the post, so a mail server tries again (RFC 3463 §3.5, X.4.3).
@@ -225,17 +227,13 @@ class DoorKeeper:
     async def _judge(self, octets: bytes, envelope: Envelope) -> Judged:
         trust = self.services.settings.trust
         demands = self.services.settings.demands
-        message = await asyncio.to_thread(read_message, octets)
-        names = await asyncio.to_thread(
-            names_to_look_up, message, trust, envelope, demands
-        )
+        do = _do_now if len(octets) <= MAX_SMALL else asyncio.to_thread
+        message, names = await do(_read, octets, trust, envelope, demands)
         answers, envelope = await asyncio.gather(
             self.services.resolver.fetch_async(names),
             self._with_spf(envelope, message),
         )
-        judgement = await asyncio.to_thread(
-            judge, message, answers, trust, envelope, demands
-        )
+        judgement = await do(judge, message, answers, trust, envelope, demands)
         return Judged(message, judgement.arrival, judgement.facts)
 
     async def _with_spf(self, envelope: Envelope, message: WireMessage) -> Envelope:
@@ -255,6 +253,18 @@ class DoorKeeper:
                 _message_id(judged.message),
             )
         return puts_off
+
+
+async def _do_now(step: Callable[..., _Made], *args: Any) -> _Made:
+    return step(*args)
+
+
+def _read(
+    octets: bytes, trust: Trust, envelope: Envelope, demands: Demands
+) -> tuple[WireMessage, set[str]]:
+    """A post, and the names its judgement needs."""
+    message = read_message(octets)
+    return message, names_to_look_up(message, trust, envelope, demands)
 
 
 def _fingerprint(envelope: Any) -> bytes:

@@ -15,6 +15,7 @@ from mailman.utilities.email import add_message_hash
 
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin.door import (
+    MAX_SMALL,
     PUT_OFF,
     AnnotatingQueue,
     ArcLMTPHandler,
@@ -338,6 +339,15 @@ def test_a_post_is_judged_from_its_octets_and_queued_as_by_mailman(queues, servi
     assert "dkim=pass" in msg[RESULTS_FIELD]
     assert take_voucher(msg, services.secret) is not None
     assert msg["X-MailFrom"] == "ann@author.example"
+
+
+@pytest.mark.parametrize("size", [MAX_SMALL - 5000, MAX_SMALL, 8 * MAX_SMALL])
+def test_posts_of_any_size_are_judged(queues, services, size):
+    large = sign_dkim(POST + b"A line of a large post.\r\n" * (size // 25))
+
+    assert deliver(queues.handler, large, LIST) == "250 Ok"
+
+    assert "dkim=pass" in queues.board.queued[0][0][RESULTS_FIELD]
 
 
 def test_a_post_without_a_message_id_gets_one_and_its_voucher_is_good(queues, services):
