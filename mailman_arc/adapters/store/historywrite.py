@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import String, case, or_, select
-from sqlalchemy.engine import Connection
-from sqlalchemy.sql import Executable
+from sqlalchemy.engine import Connection, Dialect
 
 from mailman_arc.adapters.store.historyrows import DISPOSITIONS, Arrived, Decided, Row
 from mailman_arc.adapters.store.schema import (
@@ -23,6 +22,8 @@ from mailman_arc.adapters.store.upsert import overwriting, upsert
 
 
 Keyed = tuple[int, Row]  # with the number of its list
+
+STATEMENTS = 16  # that are remembered: three kinds of rows, for some databases
 
 _KEY = ("list_number", "entry_id")
 
@@ -106,15 +107,29 @@ def _runs(keyed: Iterable[Keyed]) -> Iterator[list[Keyed]]:
 def _write_run(connection: Connection, run: list[Keyed]) -> None:
     rows = [_columns(number, row) for number, row in run]
     names = tuple(name for name in rows[0] if name not in _KEY)
-    connection.execute(_put(connection.dialect.name, names), rows)
+    connection.execute(_put(connection.dialect, names), rows)
 
 
-@cache  # for each kind of row; to make it takes longer than to write a row
-def _put(dialect: str, names: tuple[str, ...]) -> Executable:
+@lru_cache(STATEMENTS)
+def _put(dialect: Dialect, names: tuple[str, ...]) -> Any:
+    """The statement for a kind of row, compiled.
+
+    To make and compile one takes longer than to write a row, and SQLAlchemy does
+    not remember those of this kind.
+    """
+
     def changes(new: Any) -> list[tuple[str, Any]]:
         return [(name, _changed(name, new)) for name in names]
 
-    return upsert(dialect, HISTORY, changes)
+    put = upsert(dialect.name, HISTORY, changes)
+    return put.compile(dialect=dialect, column_keys=[*_KEY, *names])
+
+
+@lru_cache(STATEMENTS)
+def _put_details(dialect: Dialect) -> Any:
+    names = ("results", "details")
+    put = upsert(dialect.name, HISTORY_DETAIL, overwriting(*names))
+    return put.compile(dialect=dialect, column_keys=[*_KEY, *names])
 
 
 def _changed(name: str, new: Any) -> Any:
@@ -170,7 +185,4 @@ def _write_details(connection: Connection, keyed: Iterable[Keyed]) -> None:
                 "details": clean(row.details, DOCUMENT_LENGTH) if is_short else "",
             }
     if found:
-        put = upsert(
-            connection.dialect.name, HISTORY_DETAIL, overwriting("results", "details")
-        )
-        connection.execute(put, list(found.values()))
+        connection.execute(_put_details(connection.dialect), list(found.values()))

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.sql import Executable
+from sqlalchemy.sql.dml import Insert
 
 from mailman_arc.adapters.store.engine import MYSQL
 
@@ -18,7 +18,7 @@ Changes = Callable[[Any], list[tuple[str, Any]]]
 
 def upsert(
     dialect: str, table: Table, changes: Changes, key: Iterable[str] = ()
-) -> Executable:
+) -> Insert:
     """Insert; where there is a row with this key, or the primary one, change it."""
     if dialect in MYSQL:
         replacing = mysql.insert(table)
