@@ -94,6 +94,8 @@ def _found(details: Mapping[str, Any]) -> Iterator[str]:
             yield f"    recorded {result}"
         for check in _mappings(hop.get("checks")):
             yield f"    {check.get('name')}: {_check(check)}"
+    if details.get("hops_left_out"):
+        yield f"(not kept: {details['hops_left_out']} more sets from the middle)"
     for each in _mappings(details.get("statements")):
         yield f"{each.get('authserv_id')} says ({each.get('standing')}):"
         yield from (f"    {result}" for result in _list(each.get("results")))

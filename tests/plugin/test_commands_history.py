@@ -309,6 +309,10 @@ STORIES = {
         ],
         ["  None says (None):\n\nWhat we said"],
     ),
+    "a long chain": (
+        [arrived(LIST_ID, details=json.dumps({**DETAILS, "hops_left_out": 40}))],
+        ["[good] It is good.\n  (not kept: 40 more sets from the middle)\n"],
+    ),
     "no details": (
         [arrived(LIST_ID, details="", results="")],
         ["  Confirmed: it comes from author.example.\n\nWhat we said\n  arc=none, "],
