@@ -604,6 +604,16 @@ def test_files_that_are_not_there_are_told(text, danger, tmp_path):
     assert f"# dangerous: {danger.partition(' /')[0]} /" in out.read_text()
 
 
+def test_the_file_with_peers_is_read(tmp_path):
+    peers, out = tmp_path / "PeerList", tmp_path / "arc.cfg"
+    peers.write_bytes(b"# ours \xff\n192.0.2.0/24\n!192.0.2.9\n")
+    text = f"Domain a.example\nPeerList {peers}\n"
+
+    assert good("import", "-", "--from", "openarc", "-o", out, given=text) == ""
+
+    assert "peer_list: 192.0.2.0/24, !192.0.2.9/32\n" in out.read_text()
+
+
 def test_what_is_no_text_is_not_imported(tmp_path):
     file = tmp_path / "openarc.conf"
     file.write_bytes(b"Domain \xff\n")
