@@ -29,6 +29,8 @@ _RESULTS = (
 TEXT = "form-control form-control-sm"
 SELECT = f"{TEXT} form-select form-select-sm"
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
+
 _ANY = ("", gettext_lazy("Any"))
 
 
@@ -40,6 +42,13 @@ class _Day(forms.DateField):
         super().__init__(
             label=label, widget=widget, required=False, input_formats=["%Y-%m-%d"]
         )
+
+    def to_python(self, value: Any) -> Any:
+        """A day; the ends of the calendar are none, which no time zone may leave."""
+        day = super().to_python(value)
+        if day is not None and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return day
 
 
 class _Choice(forms.ChoiceField):
@@ -153,10 +162,12 @@ class SettingRow:
     def fields(self) -> dict[str, forms.Field]:
         """The fields of the form: a choice, or a choice and a text."""
         inherit = _("Inherited (%(value)s)") % {
-            "value": choice_label(self.name, shown(self.inherited))
+            "value": shown(choice_label(self.name, self.inherited))
         }
         if self.choices:
-            choices = [(each, choice_label(self.name, each)) for each in self.choices]
+            choices = [
+                (each, shown(choice_label(self.name, each))) for each in self.choices
+            ]
             return {
                 self.name: forms.ChoiceField(
                     choices=[("", inherit), *choices],

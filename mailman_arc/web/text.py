@@ -28,7 +28,7 @@ def _visible(character: str) -> str:
         return " "
     if character in _JOINERS or unicodedata.category(character) not in _HARMFUL:
         return character
-    return character.encode("ascii", "backslashreplace").decode()
+    return repr(character)[1:-1]
 
 
 def guarded(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,24 +16,25 @@ if TYPE_CHECKING:
     from django.test import Client
 
 
-collect_ignore_glob: list[str] = []
-try:
-    import postorius  # noqa: F401
-except ImportError:
+collect_ignore_glob = []
+if importlib.util.find_spec("postorius") is None:
     collect_ignore_glob = ["test_*.py"]
+else:
+    # Once: Django can have one set of settings, and the tests import what needs them.
+    import django
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.web.site_settings"
+    django.setup()
 
 PEOPLE = ("olivia", "mo", "member")  # an owner, a moderator, and neither
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _site() -> None:
-    """Set Django up, once: it can have one set of settings."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.web.site_settings"
-    import django
+    """A database with people."""
     from django.core.management import call_command
     from django.test.utils import setup_test_environment
 
-    django.setup()
     setup_test_environment()
     call_command("migrate", verbosity=0)
     _make_people()
@@ -80,3 +82,11 @@ def visit(core: FakeCore) -> Callable[..., Client]:
         return client
 
     return log_in
+
+
+@pytest.fixture
+def settings_at() -> Callable[..., Any]:
+    """Another address of Mailman's REST API."""
+    from django.test import override_settings
+
+    return lambda url: override_settings(MAILMAN_REST_API_URL=url)

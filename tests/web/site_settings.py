@@ -97,4 +97,4 @@ HAYSTACK_CONNECTIONS = {
     "default": {"ENGINE": "haystack.backends.simple_backend.SimpleEngine"}
 }
 Q_CLUSTER = {"orm": "default", "sync": True}
-LOGGING = {"version": 1, "disable_existing_loggers": False}
+LOGGING_CONFIG = None

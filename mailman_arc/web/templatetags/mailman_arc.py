@@ -32,6 +32,12 @@ def stranger(text: object) -> SafeString:
 
 
 @register.filter
+def sender(entry: Mapping[str, Any]) -> SafeString:
+    """Who wrote a post, as far as that is kept."""
+    return stranger(entry.get("author") or entry.get("author_domain"))
+
+
+@register.filter
 def raw(text: object) -> str:
     """A header field; longer than others, and still cut."""
     return shown(text, MAX_RAW)
@@ -114,7 +120,7 @@ def sealed(entry: Mapping[str, Any]) -> SafeString:
     if not is_sealed:
         return word(words.Word(_("Not sealed"), words.NOTHING, "plain"))
     number = entry.get("seal_instance")
-    name = _("Sealed") if number is None else f"{_('Sealed')} i={number}"
+    name = _("Sealed") if number is None else f"{_('Sealed')} i={shown(number, 10)}"
     return word(words.Word(name, "✔", "good"))
 
 
