@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.house import posts
 from tests.house.browser import Visitor, open_browser, visit
 from tests.house.lists import MailingList
+from tests.house.sink import Delivery
 from tests.house.waiting import wait_until
 from tests.house.web import Person, WebHouse, open_web_house
 
@@ -27,6 +28,7 @@ PEOPLE = {
 AUTHOR = posts.make_domain(posts.AUTHOR)
 FORWARDER = posts.make_domain(posts.FORWARDER, None)
 BANK = posts.make_domain(posts.BANK)
+READERS = (MEMBER.address, "anne@one.example")
 ANN = f"ann@{posts.AUTHOR}"
 PATIENCE = 60  # seconds
 
@@ -77,8 +79,10 @@ class Neighbourhood:
             self.house.site.report,
         )
 
-    def report(self) -> str:
-        return f"{self.house.site.report()}\n{self.house.web.report()}"
+    def copies(self, octets: bytes) -> list[Delivery]:
+        """What the members of the first list got of a post."""
+        message_id = Delivery("", (), octets).message_id
+        return self.house.sink.wait_for_copies(message_id, len(READERS))
 
 
 @contextmanager
@@ -89,7 +93,7 @@ def open_neighbourhood() -> Iterator[Neighbourhood]:
         open_browser() as browser,
     ):
         discuss = house.site.create_list("discuss", display_name="Discuss")
-        discuss.subscribe([MEMBER.address, "anne@one.example"])
+        discuss.subscribe(READERS)
         discuss.subscribe([OWNER.address], "owner")
         discuss.subscribe([MODERATOR.address], "moderator")
         board = house.site.create_list("board", default_nonmember_action="hold")
