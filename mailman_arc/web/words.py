@@ -122,6 +122,7 @@ REASONS = (
     gettext_noop("header is too large to be sealed"),
     gettext_noop("ARC fields changed since arrival"),
     gettext_noop("recipient address is not ASCII"),
+    gettext_noop("client is in peer_list"),
     gettext_noop("proof failed"),
     gettext_noop("internal error"),
 )
@@ -170,6 +171,11 @@ HELPS = (
         "the author; none: not sealed."
     ),
     gettext_noop(
+        "Domains (d=) whose seals are trusted. Where DMARC fails, but one of them has "
+        "recorded that it passed, and nobody else has sealed since, our "
+        "Authentication-Results say who vouches for the post."
+    ),
+    gettext_noop(
         "How many days to remember what became of each post; 0: not at all, and "
         "forget what is known."
     ),
@@ -189,6 +195,7 @@ SETTINGS: Mapping[str, Text] = {
     "signature_ttl": _("How long seals are valid"),
     "transport_safe": _("Text that may change on the way"),
     "anonymous_seal": _("Posts of anonymous lists"),
+    "trusted_sealers": _("Whose seals are trusted"),
     "history_days": _("How many days to keep the history"),
     "history_fields": _("What is kept of a post"),
 }

@@ -44,6 +44,7 @@ class FakeCore:
     settings: JSON = field(default_factory=told.settings)
     refused: str = ""
     keys: list[JSON] = field(default_factory=lambda: [told.key()])
+    found: JSON = field(default_factory=told.found)
     doctor: JSON | None = None
     held: list[JSON] = field(default_factory=list)
     asked: list[tuple[str, str, JSON]] = field(default_factory=list)
@@ -111,7 +112,7 @@ class FakeCore:
             case ["keys", domain, selector]:
                 return self._key(domain, selector)
             case ["keys", _, _, "check"] if method == "POST":
-                return {"record_name": "s2026a", "found": "missing", "detail": ""}
+                return self.found
             case ["doctor"] if self.doctor is not None:
                 return self.doctor
             case ["lists", told.LIST_ID, *of_list]:
@@ -129,6 +130,8 @@ class FakeCore:
             case []:
                 return self.settings
             case ["config"] | ["config", _] if method != "GET":
+                if self.database_problem:
+                    raise Refusal(503, self.database_problem)
                 if self.refused:
                     raise Refusal(400, self.refused)
                 return None

@@ -125,7 +125,7 @@ def test_the_archive_is_linked_when_it_has_the_post(visit, core):
     )
     assert "Show it in the archive" not in words(main(post(visit, core)))
     hyperkitty.Email.objects.create(
-        mailinglist=archive, thread=thread, sender=sender, message_id="1@author.example",
+        mailinglist=archive, thread=thread, sender=sender, message_id="1@a.example",
         message_id_hash=told.HASH, subject="A question", content="Hello.", date=now(),
         timezone=0, archived_date=now(),
     )  # fmt: skip

@@ -32,8 +32,8 @@ TAB = ">ARC</a>"
     ],
 )
 def test_a_page_is_for_those_who_may_see_it(address, statuses, visit):
-    found = [visit(name).get(address).status_code for name in EVERYBODY]
-    assert dict(zip(EVERYBODY, found)) == dict(zip(EVERYBODY, statuses))
+    found = {name: visit(name).get(address).status_code for name in EVERYBODY}
+    assert tuple(found.values()) == statuses, found
 
 
 @pytest.mark.parametrize("address", [OVERVIEW, SETTINGS, KEYS])

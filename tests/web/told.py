@@ -313,3 +313,8 @@ def key(**changes: Any) -> JSON:
         "http_etag": '"x"',
         **changes,
     }
+
+
+def found() -> JSON:
+    """What the DNS shows of a key."""
+    return {"record_name": "s2026a", "found": "missing", "detail": ""}
