@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from email.errors import MessageError
 from email.header import decode_header, make_header
@@ -343,18 +343,28 @@ def format_details(explanation: Explanation, found: Authentication) -> str:
             "arc": asdict(explanation.arc),
         }
     )
-    room = MAX_DETAILS - _octets(told) - _ROOM_FOR_NAMES
-    for name, given, share in (
-        ("remarks", explanation.remarks, 4),
-        ("statements", explanation.statements, 2),
-        ("hops", explanation.hops, 1),
-    ):
-        items = [_shortened(asdict(each)) for each in given]
+    lists = {
+        "remarks": [_shortened(asdict(each)) for each in explanation.remarks],
+        "statements": [_shortened(asdict(each)) for each in explanation.statements],
+        "hops": [_shortened(asdict(each)) for each in explanation.hops],
+    }
+    text = _json(told | lists)
+    if len(text.encode()) <= MAX_DETAILS:
+        return text
+    return _json(told | _fewer(lists, MAX_DETAILS - _octets(told)))
+
+
+def _fewer(lists: Mapping[str, list[Any]], room: int) -> dict[str, Any]:
+    """The lists with as much as there is room for, and what was left out."""
+    told: dict[str, Any] = {}
+    room -= _ROOM_FOR_NAMES
+    # The last gets what the others leave.
+    for share, (name, items) in zip((4, 2, 1), lists.items(), strict=True):
         told[name] = _fitting(items, room // share)
         room -= sum(_octets(each) + 2 for each in told[name])
         if len(told[name]) < len(items):
             told[f"{name}_left_out"] = len(items) - len(told[name])
-    return _json(told)
+    return told
 
 
 def _reasons(found: Authentication) -> Iterator[str]:

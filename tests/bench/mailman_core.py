@@ -39,6 +39,7 @@ STAGES = ("lmtp", "in", "pipeline", "out")  # a post's way
 JUDGE, ANNOTATE, HANDLE = "judge", "annotate", "handle"
 SEAL, WRITE, RISKS = "seal", "write", "risks"
 FLATTEN, PARSE = "flatten", "parse"
+TELL, KEEP = "tell", "keep"  # of the history: where the post waits, and beside it
 
 
 class Meter:
@@ -50,25 +51,33 @@ class Meter:
         self._within: set[str] = set()
 
     @contextmanager
-    def _counting(self, name: str) -> Any:
+    def _counting(
+        self, name: str, clock: Callable[[], float] = time.process_time
+    ) -> Any:
         if name in self._within:
             yield
             return
         self._within.add(name)
-        started = time.process_time()
+        started = clock()
         try:
             yield
         finally:
-            self.seconds[name] += time.process_time() - started
+            self.seconds[name] += clock() - started
             self.calls[name] += 1
             self._within.discard(name)
 
-    def watch(self, owner: Any, function: str, name: str) -> None:
+    def watch(
+        self,
+        owner: Any,
+        function: str,
+        name: str,
+        clock: Callable[[], float] = time.process_time,
+    ) -> None:
         """Count this function, whoever calls it."""
         original = getattr(owner, function)
 
         def counted(*args: Any, **kws: Any) -> Any:
-            with self._counting(name):
+            with self._counting(name, clock):
                 return original(*args, **kws)
 
         async def counted_later(*args: Any, **kws: Any) -> Any:
@@ -98,6 +107,7 @@ class Core:
         self._loop = asyncio.new_event_loop()
         self._handler = _door(plugin=plugin)
         self._runners = _runners()
+        self._flush = _flush if plugin else _do_nothing
         _make_lists(folder)
 
     def answer(self, task: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,6 +131,8 @@ class Core:
                 self._hand_in(octets)
             else:
                 self._runners[stage]._one_iteration()
+            # Each stage has a process of its own, which writes what it has.
+            self._flush()
             stages[stage] += time.process_time() - started
             self._meter.calls[f"{FLATTEN} {stage}"] += self._meter.calls.pop(FLATTEN, 0)
         assert not config.switchboards["shunt"].files
@@ -167,8 +179,9 @@ def _watch(meter: Meter, *, plugin: bool) -> None:
     meter.watch(validate_authenticity.ValidateAuthenticity, "process", HANDLE)
     meter.watch(ARCSign, "process", SEAL)
     if plugin:
-        from mailman_arc.plugin import delivery, door, sealing
+        from mailman_arc.plugin import delivery, door, history, reception, sealing
         from mailman_arc.plugin.handlers.authenticate import Authenticate
+        from mailman_arc.plugin.historywriter import History
 
         meter.watch(door.DoorKeeper, "judge", JUDGE)
         meter.watch(door, "_annotate", ANNOTATE)
@@ -176,6 +189,26 @@ def _watch(meter: Meter, *, plugin: bool) -> None:
         meter.watch(delivery._Run, "octets_for", SEAL)
         meter.watch(sealing, "to_octets", WRITE)
         meter.watch(sealing, "needs_encoding", RISKS)
+        for owner, function in (
+            (reception, "describe"),
+            (door, "_tell"),
+            (history, "begin"),
+            (delivery._Run, "tell_history"),
+        ):
+            meter.watch(owner, function, TELL, time.thread_time)
+        meter.watch(History, "write", KEEP, time.thread_time)
+
+
+def _flush() -> None:
+    from mailman_arc.plugin import wiring
+
+    services = wiring.services()
+    assert services is not None
+    assert services.history.flush(60)
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _door(*, plugin: bool) -> Any:

@@ -177,12 +177,14 @@ def _whole_core(report: Report, site: Site, plan: Plan, sizes: Sequence[int]) ->
         "LMTP, incoming, pipeline and outgoing runner, queues included; CPU time of\n"
         "all together.  The post has a DKIM signature and a chain of one set.",
     )
-    core_ratios, judging = {}, {}
+    core_ratios, judging, remembering = {}, {}, {}
     for size in sizes:
         post, label = _post(size), SIZES[size]
         times = site.measure(ALL, post, plan.effort)
         core_ratios[size] = times[OURS].over(times[WITHOUT])
         judging[size] = {name: site.least(name, *STEPS[name]) for name in STEPS}
+        remembering[size] = [site.least(OURS, step) for step in (core.TELL, core.KEEP)]
+        remembering[size].append(times[WITHOUT].least)
         report.row(
             label,
             *(milliseconds(times[name].least) for name in ALL),
@@ -202,6 +204,7 @@ def _whole_core(report: Report, site: Site, plan: Plan, sizes: Sequence[int]) ->
             milliseconds(ours),
             number(built_in / ours),
         )
+    _remembering(report, remembering)
     for size, (cheaper, dearer) in _BOUNDS.items():
         label = SIZES[size]
         if size in judging and cheaper:
@@ -215,6 +218,28 @@ def _whole_core(report: Report, site: Site, plan: Plan, sizes: Sequence[int]) ->
     if 2 * KB in judging:
         values = {"2k": judging[2 * KB][OURS] * 1000}
         report.target(Target("M1", "ms of judging, 2k", values, 3))
+
+
+def _remembering(report: Report, found: Mapping[int, Sequence[float]]) -> None:
+    report.heading(
+        "Of that, remembering a post in the history",
+        ["told", "written", "without ARC", "told/without", "written/without"],
+        "Told is what the post waits for, the explanation of the verdict most of it.\n"
+        "Written is what another thread does: two transactions in a database in a\n"
+        "file, one as the post comes and one as it goes.  Of a busy Mailman several\n"
+        "posts share them; here none do.",
+    )
+    shares = {}
+    for size, (told, written, whole) in found.items():
+        shares[SIZES[size]] = written / whole
+        report.row(
+            SIZES[size],
+            *map(milliseconds, (told, written, whole)),
+            f"{told / whole:.1%}",
+            f"{written / whole:.1%}",
+        )
+    text = "writing the history of a post / Mailman without ARC"
+    report.target(Target("M3", text, shares, 0.03))
 
 
 def _each_recipient(
