@@ -31,7 +31,7 @@ def html(response: Any) -> str:
 
 def main(response: Any) -> str:
     """What is ours in a page: all behind the tabs of ours."""
-    return html(response).partition('class="arc-page"')[2].partition("<footer")[0]
+    return html(response).partition('<div class="arc-page"')[2].partition("<footer")[0]
 
 
 def words(text: str) -> str:
