@@ -14,12 +14,14 @@ import textwrap
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from tests.house import posts
 from tests.house.house import House, open_house
 from tests.house.lists import MailingList
 from tests.house.oracles import Opinion
 from tests.house.sink import Delivery
+from tests.house.waiting import PATIENCE, wait_until
 from tests.house.web import MailmanWeb, Person, WebHouse, open_web_house
 
 
@@ -43,6 +45,7 @@ class Story:
     found: dict[str, str]  # result by method, as it arrived
     sealed: dict[str, str]  # tags of the seal we add
     own: str  # what is left of the author's signature: broken, or never there
+    verdict: str  # of the history
 
 
 def main() -> int:
@@ -54,8 +57,10 @@ def main() -> int:
         discuss = _make_list(house)
         _introduce(house, discuss)
         failures = 0
-        for story in _stories(discuss.address, author, forwarder):
+        stories = _stories(discuss.address, author, forwarder)
+        for story in stories:
             failures += _tell(house, discuss, story)
+        failures += _show_history(house, discuss, stories)
         failures += _look_for_trouble(house)
         if "1" in (os.environ.get("KEEP"), os.environ.get("WEB")):
             _stay(house, discuss)
@@ -138,6 +143,7 @@ def _stories(
             {"arc": "none", "dkim": "pass", "dmarc": "pass"},
             {"i": "1", "cv": "none"},
             "fail",
+            "confirmed",
         ),
         Story(
             "(b) A post that another forwarder has changed and sealed",
@@ -149,6 +155,7 @@ def _stories(
             {"arc": "pass", "dkim": "fail", "dmarc": "fail"},
             {"i": "2", "cv": "pass"},
             "fail",
+            "vouched",
         ),
         Story(
             "(c) A forged post: From a bank with the DMARC policy reject, unsigned",
@@ -159,6 +166,7 @@ def _stories(
             {"arc": "none", "dkim": "none", "dmarc": "fail"},
             {"i": "1", "cv": "none"},
             "none",
+            "unconfirmed",
         ),
     )
 
@@ -212,6 +220,50 @@ def _expectations(
         own = opinion.dkim_of(story.author_domain) == story.own
         checks[f"{opinion.by} on the author's own signature: {story.own}"] = own
     return checks
+
+
+def _show_history(
+    house: House, discuss: MailingList, stories: tuple[Story, ...]
+) -> int:
+    """Show what the owners of the list can read of the posts afterwards."""
+    print(f"\n{'=' * WIDTH}\nAnd afterwards: what was that post?\n{'=' * WIDTH}")
+    print("The list's owners can look, here and on the page beside Postorius.")
+    entries = _wait_for_history(house, discuss, len(stories))
+    _show_command(house, "history", discuss.address)
+    _show_command(house, "show", discuss.address, entries[0]["entry_id"])
+    wanted = [(story.verdict, True) for story in reversed(stories)]
+    found = [(each["verdict"], each["sealed"]) for each in entries]
+    words = ", ".join(story.verdict for story in stories)
+    return _check({f"the history has one line for each: {words}": found == wanted})
+
+
+def _wait_for_history(
+    house: House, discuss: MailingList, posts: int
+) -> list[dict[str, Any]]:
+    """What is known of the posts, the newest first; no post waits for its writing."""
+
+    def look() -> list[dict[str, Any]]:
+        path = f"plugins/arc/lists/{discuss.list_id}/history"
+        entries: list[dict[str, Any]] = house.site.rest.get(path).get("entries", [])
+        left = [each for each in entries if each["sealed"] is not None]
+        return left if len(left) == posts else []
+
+    return wait_until(look, PATIENCE, "the history", house.site.report)
+
+
+def _show_command(house: House, *words: str) -> None:
+    _heading(f"mailman arc {' '.join(words)}")
+    for line in house.site.command("arc", *words).splitlines():
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        print(
+            textwrap.fill(
+                line,
+                WIDTH,
+                initial_indent="  ",
+                subsequent_indent=f"{indent}  ",
+                break_on_hyphens=False,
+            )
+        )
 
 
 def _look_for_trouble(house: House) -> int:
@@ -294,6 +346,7 @@ Everything stays up until Ctrl-C. Some things to try in another terminal:
   DNS:            dig @127.0.0.1 -p {house.dns_port} TXT {next(iter(house.zone))}
   what goes out:  every post is written to {site.root / "sent"}/
   mailman:        {site.python.parent / "mailman"} -C {site.config}{as_root} ...
+                  such as arc history {discuss.address}
   settings:       {site.arc_config}
   logs:           {site.logs}
   queues:         {site.var / "queue"}
