@@ -176,6 +176,64 @@ HELPS = (
         "Authentication-Results say who vouches for the post."
     ),
     gettext_noop(
+        "What is done with posts that fail DMARC. accept, hold, reject or discard; "
+        "defer: nothing special. A policy p=reject alone is no ground to reject them "
+        "(RFC 9989 §7.4)."
+    ),
+    gettext_noop(
+        "What is done with posts whose ARC chain was broken when they arrived."
+    ),
+    gettext_noop(
+        "What is done with posts that have no good DKIM signature of the author's "
+        "domain, or none at all."
+    ),
+    gettext_noop(
+        "What is done with posts that could be checked, but not be confirmed: neither "
+        "DMARC nor a signature of the author's domain passes, and no trusted sealer "
+        "vouches for them."
+    ),
+    gettext_noop(
+        "What is done with posts whose From has no domain that DKIM or SPF has "
+        "confirmed. SPF counts where it is known."
+    ),
+    gettext_noop(
+        "What is done with such posts where the author is no member of the list. "
+        "same: as with those of members."
+    ),
+    gettext_noop(
+        "Let DMARC count, for these actions, also where the author's domain publishes "
+        "p=none. no: such a policy changes nothing (RFC 9989 §5.4)."
+    ),
+    gettext_noop(
+        "What is done with posts that fail DMARC. accept, hold, reject or discard; "
+        "defer: nothing special. A policy p=reject alone is no ground to reject them "
+        "(RFC 9989 §7.4)."
+    ),
+    gettext_noop(
+        "What is done with such posts where the author is no member of the list. same: "
+        "as with those of members."
+    ),
+    gettext_noop(
+        "What is done with posts whose ARC chain was broken when they arrived."
+    ),
+    gettext_noop(
+        "What is done with posts that have no good DKIM signature of the author's "
+        "domain, or none at all."
+    ),
+    gettext_noop(
+        "What is done with posts that could be checked, but not be confirmed: neither "
+        "DMARC nor a signature of the author's domain passes, and no trusted sealer "
+        "vouches for them."
+    ),
+    gettext_noop(
+        "What is done with posts whose From has no domain that DKIM or SPF has "
+        "confirmed. SPF counts where it is known."
+    ),
+    gettext_noop(
+        "Let DMARC count, for these actions, also where the author's domain publishes "
+        "p=none. no: such a policy changes nothing (RFC 9989 §5.4)."
+    ),
+    gettext_noop(
         "How many days to remember what became of each post; 0: not at all, and "
         "forget what is known."
     ),
@@ -196,6 +254,34 @@ SETTINGS: Mapping[str, Text] = {
     "transport_safe": _("Text that may change on the way"),
     "anonymous_seal": _("Posts of anonymous lists"),
     "trusted_sealers": _("Whose seals are trusted"),
+    "dmarc_failure_action": _("Posts that fail DMARC"),
+    "dmarc_failure_nonmember_action": _("Posts of non-members that fail DMARC"),
+    "arc_failure_action": _("Posts with a broken chain"),
+    "arc_failure_nonmember_action": _("Posts of non-members with a broken chain"),
+    "dkim_failure_action": _("Posts without a signature of the author's domain"),
+    "dkim_failure_nonmember_action": _(
+        "Posts of non-members without a signature of the author's domain"
+    ),
+    "unconfirmed_action": _("Posts that cannot be confirmed"),
+    "unconfirmed_nonmember_action": _("Posts of non-members that cannot be confirmed"),
+    "from_mismatch_action": _("Posts whose author's domain nobody has confirmed"),
+    "from_mismatch_nonmember_action": _(
+        "Posts of non-members whose author's domain nobody has confirmed"
+    ),
+    "dmarc_none_counts": _("The policy p=none counts"),
+    "dmarc_failure_action": _("Posts that fail DMARC"),
+    "dmarc_failure_nonmember_action": _("Posts of non-members that fail DMARC"),
+    "arc_failure_action": _("Posts with a broken chain"),
+    "arc_failure_nonmember_action": _("Posts of non-members with a broken chain"),
+    "dkim_failure_action": _("Posts without a good signature"),
+    "dkim_failure_nonmember_action": _("Posts of non-members without a good signature"),
+    "unconfirmed_action": _("Posts that are not confirmed"),
+    "unconfirmed_nonmember_action": _("Posts of non-members that are not confirmed"),
+    "from_mismatch_action": _("Posts with a From of another domain"),
+    "from_mismatch_nonmember_action": _(
+        "Posts of non-members with a From of another domain"
+    ),
+    "dmarc_none_counts": _("Whether DMARC counts without a policy"),
     "history_days": _("How many days to keep the history"),
     "history_fields": _("What is kept of a post"),
 }
@@ -211,6 +297,24 @@ _CHOICES: Mapping[tuple[str, str], Text] = {
     ("transport_safe", "no"): _("Leave it as it is"),
     ("anonymous_seal", "fresh"): _("Seal them without the author's name"),
     ("anonymous_seal", "none"): _("Do not seal them"),
+}
+# Of the settings whose names end like this.
+_ACTION = "_action"
+_ACTIONS: Mapping[str, Text] = {
+    "defer": _("Nothing special"),
+    "accept": _("Accept them"),
+    "hold": _("Hold them for a moderator"),
+    "reject": _("Reject them"),
+    "discard": _("Discard them"),
+    "same": _("The same as with those of members"),
+}
+_ACTIONS: Mapping[str, Text] = {
+    "same": _("As with posts of members"),
+    "defer": _("Nothing special"),
+    "accept": _("Accept them"),
+    "hold": _("Hold them for a moderator"),
+    "reject": _("Reject them"),
+    "discard": _("Discard them"),
 }
 _YES_NO: Mapping[str, Text] = {"yes": _("Yes"), "no": _("No")}
 
@@ -261,4 +365,7 @@ def setting_label(name: str) -> Text:
 
 def choice_label(name: str, word: str) -> Text:
     """What a choice of a setting is called."""
-    return _CHOICES.get((name, word), _YES_NO.get(word, word or _("empty")))
+    if name.endswith(_ACTION) and word in _ACTIONS:
+        return _ACTIONS[word]
+    of_all = _ACTIONS if name.endswith("_action") else _YES_NO
+    return _CHOICES.get((name, word), of_all.get(word, word or _("empty")))
