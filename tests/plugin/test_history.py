@@ -15,6 +15,7 @@ from mailman.interfaces.action import Action
 from mailman.interfaces.chain import AcceptEvent, DiscardEvent, HoldEvent, RejectEvent
 from mailman.interfaces.listmanager import ListDeletedEvent
 from mailman.utilities.email import add_message_hash
+from sqlalchemy import event
 from zope.event import notify, subscribers
 
 from mailman_arc.adapters.store.historyrows import Entry, Filters
@@ -439,6 +440,27 @@ def test_while_the_database_is_broken_nothing_is_lost_but_time(services, log, tm
     assert any(
         "the history of posts is not written: database" in each for each in log()
     )
+
+
+def test_while_the_disk_is_full_nothing_is_lost_but_time(services, log):
+    database, is_full = services.storage.database, True
+    database.open()
+
+    def limit(connection, _):
+        [pages] = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages if is_full else 10**6}")
+
+    event.listen(database._engine, "connect", limit)
+    database.close()
+    services.history._writer = writer = Writer(linger=0, pause=0.1)
+    for _ in range(20):
+        leave(go_through_pipeline(SIGNED), ANNE)
+    assert not writer.flush(0.3)
+
+    is_full = False
+
+    assert [each.disposition for each in entries(services)] == ["posted"] * 20
+    assert any("is full; make room on its disk" in each for each in log())
 
 
 def test_an_entry_that_cannot_be_made_costs_no_other(services, log):

@@ -20,6 +20,7 @@ from mailman_arc.mailauth.answers import LookupFailed, NoSuchName
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin import incoming
 from mailman_arc.plugin.handlers.authenticate import UNSEALED_KEY
+from mailman_arc.plugin.history import ENTRY_KEY
 from mailman_arc.plugin.incoming import WAITING_KEY, ArcIncomingRunner
 from mailman_arc.plugin.messages import to_octets
 from mailman_arc.plugin.reception import (
@@ -188,6 +189,17 @@ def test_a_post_of_a_peer_is_left_alone(site, dns):
     assert RESULTS_FIELD not in msg
     assert msgdata[UNSEALED_KEY] == Unsealed.PEER
     assert dns.asked == 0
+
+
+def test_the_history_is_told_before_the_rules(site, dns, services):
+    site.post(SIGNED)
+    site.run()
+
+    _, msgdata = site.taken()
+    assert services.history.flush(30)
+    store = services.storage.history
+    found = store.entry(site.mlist.list_id, msgdata[ENTRY_KEY])
+    assert (found.verdict, found.dkim) == ("confirmed", "pass")
 
 
 def test_a_chain_is_judged(site, dns, services):
