@@ -205,35 +205,6 @@ HELPS = (
         "p=none. no: such a policy changes nothing (RFC 9989 §5.4)."
     ),
     gettext_noop(
-        "What is done with posts that fail DMARC. accept, hold, reject or discard; "
-        "defer: nothing special. A policy p=reject alone is no ground to reject them "
-        "(RFC 9989 §7.4)."
-    ),
-    gettext_noop(
-        "What is done with such posts where the author is no member of the list. same: "
-        "as with those of members."
-    ),
-    gettext_noop(
-        "What is done with posts whose ARC chain was broken when they arrived."
-    ),
-    gettext_noop(
-        "What is done with posts that have no good DKIM signature of the author's "
-        "domain, or none at all."
-    ),
-    gettext_noop(
-        "What is done with posts that could be checked, but not be confirmed: neither "
-        "DMARC nor a signature of the author's domain passes, and no trusted sealer "
-        "vouches for them."
-    ),
-    gettext_noop(
-        "What is done with posts whose From has no domain that DKIM or SPF has "
-        "confirmed. SPF counts where it is known."
-    ),
-    gettext_noop(
-        "Let DMARC count, for these actions, also where the author's domain publishes "
-        "p=none. no: such a policy changes nothing (RFC 9989 §5.4)."
-    ),
-    gettext_noop(
         "How many days to remember what became of each post; 0: not at all, and "
         "forget what is known."
     ),
@@ -269,19 +240,6 @@ SETTINGS: Mapping[str, Text] = {
         "Posts of non-members whose author's domain nobody has confirmed"
     ),
     "dmarc_none_counts": _("The policy p=none counts"),
-    "dmarc_failure_action": _("Posts that fail DMARC"),
-    "dmarc_failure_nonmember_action": _("Posts of non-members that fail DMARC"),
-    "arc_failure_action": _("Posts with a broken chain"),
-    "arc_failure_nonmember_action": _("Posts of non-members with a broken chain"),
-    "dkim_failure_action": _("Posts without a good signature"),
-    "dkim_failure_nonmember_action": _("Posts of non-members without a good signature"),
-    "unconfirmed_action": _("Posts that are not confirmed"),
-    "unconfirmed_nonmember_action": _("Posts of non-members that are not confirmed"),
-    "from_mismatch_action": _("Posts with a From of another domain"),
-    "from_mismatch_nonmember_action": _(
-        "Posts of non-members with a From of another domain"
-    ),
-    "dmarc_none_counts": _("Whether DMARC counts without a policy"),
     "history_days": _("How many days to keep the history"),
     "history_fields": _("What is kept of a post"),
 }
@@ -307,14 +265,6 @@ _ACTIONS: Mapping[str, Text] = {
     "reject": _("Reject them"),
     "discard": _("Discard them"),
     "same": _("The same as with those of members"),
-}
-_ACTIONS: Mapping[str, Text] = {
-    "same": _("As with posts of members"),
-    "defer": _("Nothing special"),
-    "accept": _("Accept them"),
-    "hold": _("Hold them for a moderator"),
-    "reject": _("Reject them"),
-    "discard": _("Discard them"),
 }
 _YES_NO: Mapping[str, Text] = {"yes": _("Yes"), "no": _("No")}
 
@@ -367,5 +317,4 @@ def choice_label(name: str, word: str) -> Text:
     """What a choice of a setting is called."""
     if name.endswith(_ACTION) and word in _ACTIONS:
         return _ACTIONS[word]
-    of_all = _ACTIONS if name.endswith("_action") else _YES_NO
-    return _CHOICES.get((name, word), of_all.get(word, word or _("empty")))
+    return _CHOICES.get((name, word), _YES_NO.get(word, word or _("empty")))
