@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tests.house.web import Person
@@ -25,6 +26,7 @@ SCREENSHOTS = "MAILMAN_ARC_SCREENSHOTS"  # names the directory they are put into
 
 _HEIGHT = 900
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+_VARYING = r'\s(class|aria-current)="[^"]*"'
 _TOO_WIDE = """() => {
     const root = document.documentElement;
     return root.scrollWidth - root.clientWidth;
@@ -60,10 +62,20 @@ class Flaw:
     """What axe-core finds wrong with one element of a page."""
 
     rule: str
-    element: str  # its HTML
+    element: str  # its HTML, without what may differ between two pages; or its colours
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.element}"
+
+    @classmethod
+    def of(cls, rule: str, node: dict[str, Any]) -> Flaw:
+        """As axe-core tells of it."""
+        for check in node["any"]:
+            told = check["data"]
+            if isinstance(told, dict) and "fgColor" in told:
+                return cls(rule, " ".join(sorted((told["fgColor"], told["bgColor"]))))
+        html = re.sub(_VARYING, "", node["html"])
+        return cls(rule, " ".join(html.split()))
 
 
 @dataclass
@@ -114,7 +126,7 @@ class Visitor:
 
         found = Axe().run(self.page, options={"runOnly": _RULES}).response
         return {
-            Flaw(violation["id"], node["html"])
+            Flaw.of(violation["id"], node)
             for violation in found["violations"]
             for node in violation["nodes"]
         }
