@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -13,9 +14,11 @@ from django.utils.translation import gettext as _, gettext_lazy
 from mailman_arc.web.text import shown
 from mailman_arc.web.words import (
     DISPOSITIONS,
+    GROUPS,
     VERDICTS,
     Text,
     choice_label,
+    setting_group,
     setting_label,
     translated,
 )
@@ -135,6 +138,7 @@ class SettingRow:
     def __init__(self, told: Mapping[str, Any], identities: Sequence[str]) -> None:
         self.name: str = told["name"]
         self.label = setting_label(self.name)
+        self.group = setting_group(self.name)
         self.help = translated(told["help"])
         self.value = as_text(told["value"])
         self.inherited = as_text(told["inherited"])
@@ -198,6 +202,15 @@ class SettingRow:
         return {"class": style, "aria-describedby": f"help_{self.name}"}
 
 
+@dataclass(frozen=True)
+class Group:
+    """Settings that stand together; `is_open` tells whether they are seen at once."""
+
+    label: Text
+    is_open: bool
+    rows: list[tuple[SettingRow, Any, Any]]
+
+
 class SettingsForm(forms.Form):
     """The settings of a list, made from what the plugin tells of them."""
 
@@ -208,11 +221,21 @@ class SettingsForm(forms.Form):
         for row in self.settings:
             self.fields.update(row.fields())
 
-    def rows(self) -> Iterator[tuple[SettingRow, Any, Any]]:
-        """Each setting, its field, and the one beside it, if any."""
-        for row in self.settings:
-            mode = self[row.mode_name] if row.mode_name in self.fields else None
-            yield row, self[row.name], mode
+    def groups(self) -> Iterator[Group]:
+        """The settings, those together that belong together."""
+        for name, label in GROUPS.items():
+            rows = [each for each in self.settings if each.group == name]
+            if rows:
+                is_open = bool(name) or any(map(self._is_touched, rows))
+                yield Group(label, is_open, [self._with_fields(each) for each in rows])
+
+    def _is_touched(self, row: SettingRow) -> bool:
+        return row.is_own or bool(self.errors.keys() & {row.name, row.mode_name})
+
+    def _with_fields(self, row: SettingRow) -> tuple[SettingRow, Any, Any]:
+        """A setting, its field, and the one beside it, if any."""
+        mode = self[row.mode_name] if row.mode_name in self.fields else None
+        return row, self[row.name], mode
 
     def clean(self) -> dict[str, Any]:
         """Refuse a text that would not be obeyed."""

@@ -256,6 +256,20 @@ _CHOICES: Mapping[tuple[str, str], Text] = {
     ("anonymous_seal", "fresh"): _("Seal them without the author's name"),
     ("anonymous_seal", "none"): _("Do not seal them"),
 }
+
+# Where a setting stands in the form; those of no group are for people who know why.
+GROUPS: Mapping[str, Text] = {
+    "sealing": _("Sealing"),
+    "moderation": _("Doubtful posts"),
+    "history": _("History"),
+    "": _("Details"),
+}
+_GROUP_OF = {
+    **dict.fromkeys(("mode", "shadow", "identity"), "sealing"),
+    **dict.fromkeys(("trusted_sealers", "dmarc_none_counts"), "moderation"),
+    **dict.fromkeys(("history_days", "history_fields"), "history"),
+}
+
 # Of the settings whose names end like this.
 _ACTION = "_action"
 _ACTIONS: Mapping[str, Text] = {
@@ -311,6 +325,11 @@ def reasons(text: str) -> str:
 def setting_label(name: str) -> Text:
     """What a setting is called."""
     return SETTINGS.get(name, name.replace("_", " ").capitalize())
+
+
+def setting_group(name: str) -> str:
+    """The group of `GROUPS` that a setting stands in."""
+    return "moderation" if name.endswith(_ACTION) else _GROUP_OF.get(name, "")
 
 
 def choice_label(name: str, word: str) -> Text:

@@ -42,6 +42,25 @@ def test_each_setting_is_shown_with_what_it_means_and_where_it_comes_from(visit,
     assert "In arc.cfg: sign_headers. Now: set for the whole site." in page
 
 
+def test_settings_for_people_who_know_why_are_not_seen_at_once(visit):
+    page = main(visit("olivia").get(SETTINGS))
+    groups = page.split("<details")[1:]
+    assert [
+        words(each.partition("</summary>")[0].partition(">")[2]) for each in groups
+    ] == [
+        "Sealing",
+        "History",
+        "Details",
+    ]
+    assert [each.startswith(" open") for each in groups] == [True, True, False]
+
+
+def test_what_the_list_has_of_its_own_is_seen_at_once(visit, core):
+    own(core, "sign_headers", ["from"])
+    groups = main(visit("olivia").get(SETTINGS)).split("<details")[1:]
+    assert groups[2].startswith(" open")
+
+
 def test_what_the_list_has_of_its_own_is_in_the_form(visit, core):
     own(core, "mode", "none")
     own(core, "history_days", "7")
