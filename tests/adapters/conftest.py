@@ -13,6 +13,7 @@ from mailman_arc.adapters.store.database import Database
 from mailman_arc.adapters.store.engine import sqlite_url
 from mailman_arc.adapters.store.history import HistoryStore
 from mailman_arc.adapters.store.schema import METADATA
+from tests.adapters.histories import NOW
 from tests.house.databases import DatabaseServer
 from tests.house.servers import SERVERS, empty_database, prepare
 
@@ -50,4 +51,4 @@ def history_database(history_url) -> Iterator[Database]:
 @pytest.fixture
 def history(history_database) -> HistoryStore:
     """One in each kind of database, empty for each test."""
-    return HistoryStore(history_database)
+    return HistoryStore(history_database, lambda: NOW)

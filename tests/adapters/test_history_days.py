@@ -217,6 +217,40 @@ def test_what_is_older_is_removed_and_stays_counted(history):
     assert days_with_posts(history) == [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
 
 
+def test_a_day_that_is_removed_in_part_stays_counted(history):
+    write_days(history, 5)
+    history.write([arrived(NOW - 2 * DAY, 1)])
+
+    assert list(history.purge(LIST, before=NOW - 2 * DAY + 1)) == [4]
+    list(history.roll_up(NOW))
+
+    assert days_with_posts(history, 5) == [1, 1, 2, 1, 1]
+
+
+def test_what_comes_after_a_removal_is_counted(history):
+    write_days(history, 2)
+    later = NOW + 3 * DAY
+
+    assert list(history.purge(LIST, before=NOW + 1_000_000 * DAY)) == [2]
+    history.write([arrived(NOW + 1), arrived(NOW + DAY)])
+
+    assert days_with_posts(history, 2) == [1, 1]
+    list(history.roll_up(later))
+    assert days_with_posts(history, 5, later) == [0, 0, 1, 1, 1]
+
+
+def test_posts_that_were_counted_stay_so_when_their_entries_are_removed(history):
+    write_days(history, 12, author="ann@a.example")
+    history.write([arrived(NOW - n * DAY, 1) for n in range(12)])
+    list(history.roll_up(NOW))
+
+    list(history.purge(LIST, author="ann@a.example"))
+    list(history.roll_up(NOW))
+    list(history.expire(lambda _: 2, NOW))
+
+    assert days_with_posts(history, 12) == [1] + [2] * 11
+
+
 def test_what_an_author_wrote_is_removed_in_any_case(history):
     write_days(history, 2, author="Ann@a.example")
     write_days(history, 1, author="bob@b.example", list_id=LIST)

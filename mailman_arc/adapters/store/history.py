@@ -111,7 +111,9 @@ class HistoryStore:
 
         Days that are counted stay so, unless all entries are removed.
         """
-        return historyexpiry.purge(self._database.transaction, list_id, before, author)
+        return historyexpiry.purge(
+            self._database.transaction, list_id, before, author, int(self._clock())
+        )
 
     def expire(self, keep_days: Callable[[str], int], now: int) -> Iterator[int]:
         """Remove what is older than so many whole days; says how many so far.

@@ -154,12 +154,13 @@ def roll_up(connect: Connect, now: int) -> Iterator[int]:
                 count_day(connection, each.number, day)
             done += 1
             yield done
-        with connect() as connection:
-            connection.execute(
-                update(HISTORY_LIST)
-                .where(_LIST.number == each.number, _LIST.counted_until < today)
-                .values(counted_until=today)
-            )
+        if each.counted_until < today:
+            with connect() as connection:
+                connection.execute(
+                    update(HISTORY_LIST)
+                    .where(_LIST.number == each.number, _LIST.counted_until < today)
+                    .values(counted_until=today)
+                )
 
 
 def count_day(
@@ -167,16 +168,18 @@ def count_day(
 ) -> None:
     """Count a day of a list, unless that was done for good.
 
-    For good means that its domains are not told apart any more.
+    For good means that its domains are not told apart any more.  Posts that were
+    counted stay so when their rows were removed.
     """
-    tallies = _count_rows(connection, number, day, day + 1)
+    counted_before = _stored_tallies(connection, number, day)
+    tallies = _fewer_domains(_count_rows(connection, number, day, day + 1))
+    if _posts(tallies) < _posts(counted_before):
+        tallies = counted_before
     if for_good:
-        if not tallies:
-            wanted = select(_DAY.day, literal(""), _DAY.verdict, *_NUMBERS_OF_DAY)
-            tallies = _tallies(
-                connection, wanted.where(_of_list(number), _DAY.day == day)
-            )
-        tallies = [each._replace(author_domain="") for each in tallies]
+        one_domain = (each._replace(author_domain="") for each in tallies)
+        tallies = _fewer_domains(one_domain)
+    elif set(tallies) == set(counted_before):
+        return  # most nights nothing has changed, and to write takes longer
     counted = case((_LIST.counted_until > day, _LIST.counted_until), else_=day + 1)
     # Who counts the same day at the same time has to wait here.
     mark = (
@@ -188,7 +191,7 @@ def count_day(
         )
     )
     if connection.execute(mark).rowcount:
-        _put_day(connection, number, day, _fewer_domains(tallies))
+        _put_day(connection, number, day, tallies)
 
 
 def first_day(connection: Connection, number: int) -> int | None:
@@ -196,6 +199,15 @@ def first_day(connection: Connection, number: int) -> int | None:
     oldest = select(func.min(_ROW.entry_id)).where(_ROW.list_number == number)
     entry_id = connection.execute(oldest).scalar()
     return None if entry_id is None else day_of(seconds_of(entry_id))
+
+
+def _stored_tallies(connection: Connection, number: int, day: int) -> list[Tally]:
+    wanted = select(_DAY.day, _DAY.author_domain, _DAY.verdict, *_NUMBERS_OF_DAY)
+    return _tallies(connection, wanted.where(_of_list(number), _DAY.day == day))
+
+
+def _posts(tallies: Iterable[Tally]) -> int:
+    return sum(each.posts for each in tallies)
 
 
 def _put_day(

@@ -48,7 +48,7 @@ def delete_entry(connection: Connection, list_id: str, entry_id: int) -> bool:
 
 
 def purge(
-    connect: Connect, list_id: str, before: int | None, author: str | None
+    connect: Connect, list_id: str, before: int | None, author: str | None, now: int
 ) -> Iterator[int]:
     """Remove entries of before this second, of this author; says how many so far."""
     with connect() as connection:
@@ -56,7 +56,8 @@ def purge(
     if number is None:
         return
     if before is not None and author is None:
-        _count_for_good(connect, number, day_of(before))
+        # Of today, and of what is to come, more will have to be counted.
+        _count_for_good(connect, number, min(day_of(before - 1) + 1, day_of(now)))
     yield from _delete_in_steps(
         connect,
         number,
