@@ -167,16 +167,16 @@ def tell_departure(
     about = About.of(mlist)
     entry_id = msgdata[ENTRY_KEY]
     now = int(time.time())
-    # That of an anonymous list is another by now, and tells nothing.
-    message_id = str(msg.get("message-id", ""))
+    # That of an anonymous list is another by now, and tells nothing.  A wrapper
+    # around a post has one, too, but the archive has that of the post.
+    message_id = str(msg.get("message-id", "")) if about.is_anonymous else ""
 
-    def make(settings: ListSettings) -> Row:
-        is_named = about.is_anonymous or "message_id" in settings.history_fields
+    def make(_settings: ListSettings) -> Row:
         return Left(
             entry_id=entry_id,
             list_id=about.list_id,
             left_at=now,
-            message_id_hash=message_id_hash(message_id) if is_named else "",
+            message_id_hash=message_id_hash(message_id),
             sealed=left.sealed,
             unsealed=left.unsealed,
             instance=left.instance,

@@ -96,6 +96,8 @@ def _found(details: Mapping[str, Any]) -> Iterator[str]:
             yield f"    {check.get('name')}: {_check(check)}"
     if details.get("hops_left_out"):
         yield f"(not kept: {details['hops_left_out']} more sets from the middle)"
+    # Those of a chain that has ended, or whose sets cannot be told apart.
+    yield from (f"    {field}" for field in _list(details.get("arc_fields")))
     for each in _mappings(details.get("statements")):
         yield f"{each.get('authserv_id')} says ({each.get('standing')}):"
         yield from (f"    {result}" for result in _list(each.get("results")))

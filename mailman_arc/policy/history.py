@@ -347,6 +347,8 @@ def format_details(explanation: Explanation, found: Authentication) -> str:
         "remarks": [_shortened(asdict(each)) for each in explanation.remarks],
         "statements": [_shortened(asdict(each)) for each in explanation.statements],
         "hops": [_shortened(asdict(each)) for each in explanation.hops],
+        # Where there are no hops.
+        "arc_fields": [_text(each, _MAX_AAR) for each in explanation.arc_fields],
     }
     text = _json(told | lists)
     if len(text.encode()) <= MAX_DETAILS:
@@ -359,7 +361,7 @@ def _fewer(lists: Mapping[str, list[Any]], room: int) -> dict[str, Any]:
     told: dict[str, Any] = {}
     room -= _ROOM_FOR_NAMES
     # The last gets what the others leave.
-    for share, (name, items) in zip((4, 2, 1), lists.items(), strict=True):
+    for share, (name, items) in zip((4, 2, 1, 1), lists.items(), strict=True):
         told[name] = _fitting(items, room // share)
         room -= sum(_octets(each) + 2 for each in told[name])
         if len(told[name]) < len(items):

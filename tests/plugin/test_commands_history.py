@@ -313,6 +313,10 @@ STORIES = {
         [arrived(LIST_ID, details=json.dumps({**DETAILS, "hops_left_out": 40}))],
         ["[good] It is good.\n  (not kept: 40 more sets from the middle)\n"],
     ),
+    "a chain that has ended": (
+        [arrived(LIST_ID, details=json.dumps({"arc_fields": ["ARC-Seal: i=1; ..."]}))],
+        ["    ARC-Seal: i=1; ...\n\nWhat we said"],
+    ),
     "no details": (
         [arrived(LIST_ID, details="", results="")],
         ["  Confirmed: it comes from author.example.\n\nWhat we said\n  arc=none, "],

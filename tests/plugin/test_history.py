@@ -251,6 +251,18 @@ def test_of_posts_to_anonymous_lists_nothing_names_the_author(services):
     ).replace("author=''", "")
 
 
+@pytest.mark.parametrize("number", range(1, 5))
+def test_a_wrapped_post_is_found_by_the_message_id_that_the_archive_has(
+    services, number
+):
+    msgdata = go_through_pipeline(SIGNED)
+
+    # As dmarc_mitigate_action: wrap_message, with any Message-ID.
+    leave(msgdata, ANNE, octets=changed(POST, b"<1@author", b"<%d@wrapper" % number))
+
+    assert entry(services).message_id_hash == message_id_hash("<1@author.example>")
+
+
 @pytest.mark.parametrize("mode", ["none", "s"])
 def test_posts_are_remembered_in_every_mode(install, mode):
     services = install(mode=mode, shadow="yes")

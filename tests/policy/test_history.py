@@ -314,6 +314,22 @@ def test_a_post_whose_lines_nobody_has_seen_has_no_remark_about_them():
     assert explain_message(b"", message, found, TRUST).remarks == ()
 
 
+def test_of_a_chain_that_has_ended_the_fields_are_told_as_they_came():
+    message = read_message(add_set(add_set(SIGNED), 2, cv=b"fail"))
+    found = authenticate(message, ZONE, NOW, TRUST)
+
+    told = json.loads(
+        format_details(explain_message(b"", message, found, TRUST), found)
+    )
+
+    assert told["hops"] == []
+    assert [each.partition(";")[0] for each in told["arc_fields"]] == [
+        f"{name}: i={instance}"
+        for instance in (2, 1)
+        for name in ("ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results")
+    ]
+
+
 def test_of_too_many_hops_those_in_the_middle_are_left_out():
     message = read_message(add_set(SIGNED))
     found = authenticate(message, ZONE, NOW, TRUST)
@@ -346,6 +362,7 @@ def test_details_never_grow_beyond_their_limit():
         arc=check,
         dkim=(check,) * 10,
         hops=(replace(hop, aar=harmful, recorded=(harmful,) * 50),) * 50,
+        arc_fields=(harmful,) * 150,
         remarks=(check,) * 100,
     )
 
