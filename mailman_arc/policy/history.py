@@ -59,6 +59,11 @@ _HARMFUL = re.compile(
 )
 _ADDRESS = re.compile(r"[^\s<>@]+@[^\s<>]+")
 
+# In results, where an address may follow the name of a property.
+_QUOTED_NAME = re.compile(r'"[^"]*"@')
+_WORD = re.compile(r'[^\s<>()",;]+')
+_PROPERTY = re.compile(r"[a-z]+\.[a-z0-9-]+=")
+
 
 class Verdict(StrEnum):
     """Whether a post comes from whom it says it does."""
@@ -237,9 +242,10 @@ def kept(facts: Facts, fields: Iterable[str], *, is_anonymous: bool) -> Facts:
             results=_bare(facts.results),
         )
     wanted = set(fields)
+    if "author" not in wanted:
+        facts = _without_names(facts)
     return replace(
         facts,
-        author=facts.author if "author" in wanted else "",
         subject=facts.subject if "subject" in wanted else "",
         message_id=facts.message_id if "message_id" in wanted else "",
     )
@@ -271,6 +277,39 @@ def kept_reason(reason: str, fields: Iterable[str], *, is_anonymous: bool) -> st
 
 
 # Texts
+
+
+def _without_names(facts: Facts) -> Facts:
+    """Without the author's address, and with just the domains of all others.
+
+    What servers have recorded often has the sender's address, or the signer's.
+    """
+    details = facts.details and _json(_nameless_all(json.loads(facts.details)))
+    return replace(facts, author="", results=_nameless(facts.results), details=details)
+
+
+def _nameless_all(value: Any) -> Any:
+    match value:
+        case str():
+            return _nameless(value)
+        case list():
+            return [_nameless_all(each) for each in value]
+        case dict():
+            return {name: _nameless_all(each) for name, each in value.items()}
+        case _:
+            return value
+
+
+def _nameless(text: str) -> str:
+    return _WORD.sub(_nameless_word, _QUOTED_NAME.sub("@", text))
+
+
+def _nameless_word(found: re.Match[str]) -> str:
+    name, at, domain = found.group().rpartition("@")
+    if not at:
+        return domain
+    named = _PROPERTY.match(name)
+    return f"{named.group() if named else ''}@{domain}"
 
 
 def _bare(results: str) -> str:

@@ -257,6 +257,31 @@ def test_what_is_not_wanted_is_not_kept(name):
     assert kept(facts, HISTORY_FIELDS, is_anonymous=False) == facts
 
 
+NAMED = (
+    (b"smtp.mailfrom=ann@author.example", "smtp.mailfrom=@author.example"),
+    (b'smtp.mailfrom="ann"@author.example', "smtp.mailfrom=@author.example"),
+    (b"smtp.mailfrom=SRS0=t=ann@relay.example", "smtp.mailfrom=@relay.example"),
+    (b"(domain of ann@author.example)", "(domain of @author.example)"),
+    (b"header.i=@author.example", "header.i=@author.example"),
+    (b"header.d=author.example", "header.d=author.example"),
+)
+
+
+@pytest.mark.parametrize(("recorded", "told"), NAMED)
+def test_where_the_author_is_not_kept_nobody_is_named_in_results(recorded, told):
+    result = b"spf=pass " + recorded
+    facts = facts_of(
+        b"Authentication-Results: mx.lists.example; %b\r\n%b"
+        % (result, forwarded(result))
+    )
+
+    some = kept(facts, {"subject", "message_id"}, is_anonymous=False)
+
+    assert told in json.loads(some.details)["hops"][0]["aar"]
+    assert "ann" not in some.results + some.details
+    assert "ann" not in str(kept(facts_of(POST), (), is_anonymous=False))
+
+
 def test_nothing_names_the_author_of_an_anonymous_post():
     facts = kept(facts_of(SIGNED), HISTORY_FIELDS, is_anonymous=True)
 
