@@ -35,8 +35,10 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.socialaccount",
 ]
+# That of Debian 12 has no such thing yet.
+_NEWER = importlib.util.find_spec("allauth.account.middleware") is not None
 MIDDLEWARE = [
-    "allauth.account.middleware.AccountMiddleware",
+    *(["allauth.account.middleware.AccountMiddleware"] if _NEWER else []),
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
