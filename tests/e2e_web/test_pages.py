@@ -20,7 +20,7 @@ OVERVIEW, HISTORY, SETTINGS = (
     f"{LIST}arc/history/",
     f"{LIST}arc/settings/",
 )
-KEYS = "/mailman3/arc/keys/"
+KEYS, SYSTEM = "/mailman3/arc/keys/", "/mailman3/system/"
 POST = "a post"
 PATHS = {
     "overview": OVERVIEW,
@@ -29,8 +29,10 @@ PATHS = {
     "settings": SETTINGS,
     "keys": KEYS,
     "checks of the site": f"{KEYS}?doctor=yes",
+    "system information": SYSTEM,
     "summary": LIST,
 }
+OF_THE_SITE = {"keys", "checks of the site", "system information"}
 
 MODERATORS = {"olivia", "mona", "sue"}
 MAY_SEE = {
@@ -84,7 +86,7 @@ def test_everybody_sees_what_he_may_see(
 def test_every_page_fits_on_the_screen_and_reads_well(
     neighbourhood: Neighbourhood, their_flaws: set[Flaw], page: str, width: int
 ) -> None:
-    visitor = neighbourhood.visitor("sue" if KEYS in PATHS[page] else "olivia")
+    visitor = neighbourhood.visitor("sue" if page in OF_THE_SITE else "olivia")
     visitor.resize(width)
 
     status = visitor.open(path_of(neighbourhood, page))
