@@ -87,6 +87,12 @@ def test_hops_that_were_left_out_are_counted(visit, core):
     assert "40 servers in the middle are not shown." in words(main(page))
 
 
+def test_the_fields_of_a_chain_that_has_ended_are_shown(visit, core):
+    fields = ["ARC-Seal: i=1; cv=fail; d=<b>relay.example"]
+    page = main(post(visit, core, details=told.details(hops=[], arc_fields=fields)))
+    assert "ARC-Seal: i=1; cv=fail; d=&lt;b&gt;relay.example" in page
+
+
 def test_a_post_of_which_little_is_kept_has_a_page_too(visit, core):
     page = post(
         visit, core, subject="", author="", author_domain="", message_id="",
