@@ -44,6 +44,7 @@ class FakeCore:
     settings: JSON = field(default_factory=told.settings)
     refused: str = ""
     keys: list[JSON] = field(default_factory=lambda: [told.key()])
+    unreadable: bool = False  # each single key
     found: JSON = field(default_factory=told.found)
     doctor: JSON | None = None
     held: list[JSON] = field(default_factory=list)
@@ -120,6 +121,8 @@ class FakeCore:
         raise Refusal(404)
 
     def _key(self, domain: str, selector: str) -> JSON:
+        if self.unreadable:
+            raise Refusal(503, "keys cannot be read")
         for each in self.keys:
             if (each["domain"], each["selector"]) == (domain, selector):
                 return {**each, "record": "v=DKIM1; p=ABC", "record_name": "s2026a"}

@@ -34,6 +34,13 @@ def test_a_key_with_a_problem_says_which(visit, core):
     assert "✖ the key file cannot be used" in words(main(keys(visit)))
 
 
+def test_a_key_whose_record_cannot_be_told_is_shown_without(visit, core):
+    core.unreadable = True
+    page = words(main(keys(visit)))
+    assert "s2026a rsa-sha256" in page
+    assert "Record to publish" not in page
+
+
 def test_without_a_key_it_says_how_to_make_one(visit, core):
     core.keys = []
     assert "mailman arc keys new" in words(main(keys(visit)))

@@ -189,6 +189,13 @@ def test_members_are_not_asked_about_for_the_panel(visit, core, archived):
     assert not [path for _, path, _ in core.asked if "/plugins/" in path]
 
 
+def test_an_archived_post_of_which_nothing_is_kept_has_no_panel(visit, core, archived):
+    core.entries = []
+    page = html(visit("olivia").get(archived))
+    assert "Hello." in page
+    assert PANEL not in page
+
+
 def test_an_archived_post_is_shown_without_the_plugin(visit, core, archived):
     core.has_plugin = False
     page = html(visit("olivia").get(archived))
