@@ -37,6 +37,8 @@ class ArcPlugin:
         with degrade("start"):
             startup.place_handler()
         with degrade("start"):
+            startup.place_rule()
+        with degrade("start"):
             startup.follow_deletions()
         with degrade("start"):
             history.follow_mailman()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 
 from mailman_arc.mailauth.answers import Answers
@@ -36,8 +36,10 @@ from mailman_arc.policy.arrival import (
     vouch,
     vouched_arrival,
 )
+from mailman_arc.policy.handling import find_failures
 from mailman_arc.policy.history import Facts, describe
 from mailman_arc.policy.inbound import USUAL_DEMANDS, Demands, authenticate
+from mailman_arc.policy.report import site_results
 from mailman_arc.policy.trust import Trust
 
 
@@ -75,6 +77,8 @@ def judge(
     now = int(time.time())
     found = authenticate(message, answers, now, trust, envelope, demands)
     arrival = remember(found, message, trust.authserv_id, now)
+    with degrade("failures"):
+        arrival = replace(arrival, failures=find_failures(found, site_results(found)))
     facts = None
     with degrade("history"):
         facts = describe(message, found, arrival, trust)
@@ -144,8 +148,14 @@ def attach_voucher(msg: Message, arrival: Arrival, secret: bytes) -> None:
 
 def take_voucher(msg: Message, secret: bytes | None) -> Vouched | None:
     """Remove every voucher from the post, and believe it if we wrote it."""
-    texts = msg.get_all(VOUCHER_FIELD, [])
+    vouched = read_voucher(msg, secret)
     del msg[VOUCHER_FIELD]
+    return vouched
+
+
+def read_voucher(msg: Message, secret: bytes | None) -> Vouched | None:
+    """Believe the voucher in a post if we wrote it; it stays where it is."""
+    texts = msg.get_all(VOUCHER_FIELD, [])
     if secret is None or len(texts) != 1:
         return None
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mailman.config import config
+from mailman.interfaces.chain import LinkAction
 from mailman.interfaces.listmanager import ListDeletedEvent
 from zope.event import subscribers
 
@@ -27,6 +28,9 @@ from mailman_arc.policy.diagnosis import Finding, Severity
 HANDLER = "arc-authenticate"
 MAILMANS_OWN = "validate-authenticity"  # the handler ours stands in for
 PIPELINES = ("default-posting-pipeline", "default-owner-pipeline")
+RULE = "arc-results"
+POSTING_CHAIN = "default-posting-chain"
+NEXT_RULE = "member-moderation"  # by then approved posts have gone on
 
 LEVELS = {
     Severity.GOOD: logging.INFO,
@@ -59,6 +63,28 @@ def place_handler() -> None:
             _log.error("posts are not judged: there is no pipeline %r to use", name)
         elif handler not in handlers:
             handlers[:] = [handler, *(h for h in handlers if h.name != MAILMANS_OWN)]
+
+
+def place_rule() -> None:
+    """Put our rule into the chain that lists use by default.
+
+    The owners' chain is left alone, and so is what the lists themselves say.
+    """
+    if RULE not in config.rules:
+        return  # `place_handler` says what is missing
+    chain = config.chains.get(POSTING_CHAIN)
+    links = getattr(chain, "_link_descriptions", ())
+    names = [each[0] for each in links]
+    if NEXT_RULE not in names:
+        _log.error(
+            "rules on results do nothing: there is no place for them in the chain %r",
+            POSTING_CHAIN,
+        )
+    elif RULE not in names:
+        at = names.index(NEXT_RULE)
+        ours = (RULE, LinkAction.jump, "moderation")
+        # Of this object only; Mailman makes its links when the first post comes.
+        chain._link_descriptions = (*links[:at], ours, *links[at:])
 
 
 def report_configuration() -> None:

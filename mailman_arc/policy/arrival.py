@@ -57,6 +57,7 @@ class Arrival:
     good: str  # fingerprints of the signatures that passed, space between
     judged_at: int  # seconds since 1970
     sealers: tuple[Sealer, ...] = ()  # that may vouch for it, newest first
+    failures: tuple[str, ...] = ()  # of `policy.handling.Failure`
 
     @property
     def chain_status(self) -> ChainStatus | None:
@@ -103,7 +104,9 @@ def parse_arrival(text: str) -> Arrival:
             chain=str(values["chain"]),
             good=str(values["good"]),
             judged_at=int(values["judged_at"]),
+            # Posts that are waiting may have come before these were kept.
             sealers=tuple(_read_sealer(each) for each in values.get("sealers", ())),
+            failures=tuple(str(each) for each in values.get("failures", ())),
         )
         _ = arrival.chain_status
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:

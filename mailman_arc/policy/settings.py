@@ -83,6 +83,27 @@ class AnonymousSeal(StrEnum):
     NONE = "none"
 
 
+class FailureAction(StrEnum):
+    """What is done with posts whose authentication failed; Mailman's words."""
+
+    DEFER = "defer"  # nothing: what else Mailman does with them
+    ACCEPT = "accept"
+    HOLD = "hold"
+    REJECT = "reject"
+    DISCARD = "discard"
+
+
+class NonmemberAction(StrEnum):
+    """The same where the author is no member of the list."""
+
+    SAME = "same"  # as for members
+    DEFER = "defer"
+    ACCEPT = "accept"
+    HOLD = "hold"
+    REJECT = "reject"
+    DISCARD = "discard"
+
+
 class Scope(StrEnum):
     """Who may set a setting."""
 
@@ -142,6 +163,17 @@ class ListSettings:
     transport_safe: TransportSafe = TransportSafe.YES
     anonymous_seal: AnonymousSeal = AnonymousSeal.FRESH
     trusted_sealers: tuple[str, ...] = ()
+    dmarc_failure_action: FailureAction = FailureAction.DEFER
+    dmarc_failure_nonmember_action: NonmemberAction = NonmemberAction.SAME
+    arc_failure_action: FailureAction = FailureAction.DEFER
+    arc_failure_nonmember_action: NonmemberAction = NonmemberAction.SAME
+    dkim_failure_action: FailureAction = FailureAction.DEFER
+    dkim_failure_nonmember_action: NonmemberAction = NonmemberAction.SAME
+    unconfirmed_action: FailureAction = FailureAction.DEFER
+    unconfirmed_nonmember_action: NonmemberAction = NonmemberAction.SAME
+    from_mismatch_action: FailureAction = FailureAction.DEFER
+    from_mismatch_nonmember_action: NonmemberAction = NonmemberAction.SAME
+    dmarc_none_counts: bool = False
     history_days: int = 30
     history_fields: tuple[str, ...] = HISTORY_FIELDS
 
@@ -219,6 +251,11 @@ _DEFAULTS: Mapping[str, object] = {
     for of in (SiteSettings, ListSettings)
     for each in fields(of)
 }
+
+_OF_NONMEMBERS = (
+    "What is done with such posts where the author is no member of the list. same: as "
+    "with those of members."
+)
 
 SETTINGS = (
     Setting(
@@ -350,6 +387,58 @@ SETTINGS = (
         "recorded that it passed, and nobody else has sealed since, our "
         "Authentication-Results say who vouches for the post.",
         aliases=("whitelisted_signers_map", "trusted_domains", "arc_trusted_sealers"),
+    ),
+    Setting(
+        "dmarc_failure_action",
+        values.choice(FailureAction),
+        "What is done with posts that fail DMARC. accept, hold, reject or discard; "
+        "defer: nothing special. A policy p=reject alone is no ground to reject them "
+        "(RFC 9989 §7.4).",
+    ),
+    Setting(
+        "dmarc_failure_nonmember_action", values.choice(NonmemberAction), _OF_NONMEMBERS
+    ),
+    Setting(
+        "arc_failure_action",
+        values.choice(FailureAction),
+        "What is done with posts whose ARC chain was broken when they arrived.",
+    ),
+    Setting(
+        "arc_failure_nonmember_action", values.choice(NonmemberAction), _OF_NONMEMBERS
+    ),
+    Setting(
+        "dkim_failure_action",
+        values.choice(FailureAction),
+        "What is done with posts that have no good DKIM signature of the author's "
+        "domain, or none at all.",
+    ),
+    Setting(
+        "dkim_failure_nonmember_action", values.choice(NonmemberAction), _OF_NONMEMBERS
+    ),
+    Setting(
+        "unconfirmed_action",
+        values.choice(FailureAction),
+        "What is done with posts that could be checked, but not be confirmed: neither "
+        "DMARC nor a signature of the author's domain passes, and no trusted sealer "
+        "vouches for them.",
+    ),
+    Setting(
+        "unconfirmed_nonmember_action", values.choice(NonmemberAction), _OF_NONMEMBERS
+    ),
+    Setting(
+        "from_mismatch_action",
+        values.choice(FailureAction),
+        "What is done with posts whose From has no domain that DKIM or SPF has "
+        "confirmed. SPF counts where it is known.",
+    ),
+    Setting(
+        "from_mismatch_nonmember_action", values.choice(NonmemberAction), _OF_NONMEMBERS
+    ),
+    Setting(
+        "dmarc_none_counts",
+        values.BOOLEAN,
+        "Let DMARC count, for these actions, also where the author's domain publishes "
+        "p=none. no: such a policy changes nothing (RFC 9989 §5.4).",
     ),
     Setting(
         "authorized_xforward_hosts",

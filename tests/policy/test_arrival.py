@@ -106,6 +106,15 @@ def test_what_was_remembered_comes_back_from_its_text():
     assert text.isprintable()
 
 
+def test_what_has_failed_comes_back_and_may_be_missing_in_old_texts():
+    arrival = replace(ARRIVAL, failures=("dmarc_failure", "unconfirmed"))
+    old = json.loads(format_arrival(arrival))
+    del old["failures"]
+
+    assert parse_arrival(format_arrival(arrival)) == arrival
+    assert parse_arrival(json.dumps(old)) == ARRIVAL
+
+
 # Who vouches
 
 

@@ -1,0 +1,1 @@
+"""Rules for posts that arrive, one in each module."""
