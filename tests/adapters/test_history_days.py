@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import date
 
 import pytest
+from sqlalchemy import event
 
 from mailman_arc.adapters.store import historydays, historyexpiry
 from mailman_arc.adapters.store.historyrows import Counts, Filters
@@ -171,6 +172,25 @@ def test_each_list_is_counted_alone(history):
     counts = {each.list_id: each.counts.posts for each in history.metrics(NOW)}
 
     assert counts == {LIST: 2, OTHER: 3}
+
+
+def test_many_lists_are_counted_with_few_statements(
+    history, history_database, monkeypatch
+):
+    monkeypatch.setattr(historydays, "LISTS_AT_ONCE", 3)
+    write_days(history, 2)
+    list(history.roll_up(NOW))
+    others = [f"{name}.lists.example" for name in "cdefghi"]
+    history.write([arrived(list_id=each) for each in (*others, LIST)])
+    statements = []
+
+    with history_database.transaction() as connection:
+        engine = connection.engine
+    event.listen(engine, "after_execute", lambda *told: statements.append(told))
+    counts = {each.list_id: each.counts.posts for each in history.metrics(NOW)}
+
+    assert counts == dict.fromkeys(others, 1) | {LIST: 2}
+    assert len(statements) == 2 + 1 + 3  # names, days; the one list, the seven
 
 
 # What is removed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
-from itertools import chain
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -49,6 +49,7 @@ SECONDS_A_DAY = 86_400
 RECOUNTED_DAYS = 7
 MAX_DOMAINS_A_DAY = 200  # with the most problems; the others are one
 MAX_DOMAINS_TOLD = 20
+LISTS_AT_ONCE = 200
 
 _ROW = HISTORY.c
 _DAY = HISTORY_DAY.c
@@ -125,16 +126,22 @@ def metrics(connect: Connect, now: int) -> Sequence[ListCounts]:
         # The number of the list stands where the day is elsewhere.
         sums = select(_DAY.list_number, literal(""), _DAY.verdict, *_SUMS)
         sums = sums.group_by(_DAY.list_number, _DAY.verdict)
-        counted = _grouped(_tallies(connection, sums), _by_day)
-    told = []
-    for each in lists:
-        with connect() as connection:
-            rows = _count_rows(
-                connection, each.number, each.counted_until, day_of(now) + 1
-            )
-        tallies = chain(counted.get(each.number, ()), rows)
-        told.append(ListCounts(each.list_id, _counts(tallies)))
-    return tuple(told)
+        found = _grouped(_tallies(connection, sums), _by_day)
+    # Some in one statement, or it would take seconds for thousands of lists.
+    by_day = attrgetter("counted_until")
+    for since, alike in groupby(sorted(lists, key=by_day), by_day):
+        numbers = [each.number for each in alike]
+        for first in range(0, len(numbers), LISTS_AT_ONCE):
+            some = _ROW.list_number.in_(numbers[first : first + LISTS_AT_ONCE])
+            wanted = _numbers_of_rows(_ROW.list_number, literal(""))
+            wanted = wanted.where(some, _is_in_time(since, day_of(now) + 1))
+            wanted = wanted.group_by(_ROW.list_number, _ROW.verdict)
+            with connect() as connection:
+                for tally in _tallies(connection, wanted):
+                    found[tally.day].append(tally)
+    return tuple(
+        ListCounts(each.list_id, _counts(found.get(each.number, ()))) for each in lists
+    )
 
 
 def roll_up(connect: Connect, now: int) -> Iterator[int]:
@@ -229,24 +236,28 @@ def _count_rows(
 ) -> list[Tally]:
     """What stands in the rows of these days, the last not included."""
     day = _day_of_row(connection.dialect.name)
-    wanted = select(
+    wanted = _numbers_of_rows(day, _ROW.author_domain)
+    wanted = wanted.where(_ROW.list_number == number, _is_in_time(since, until))
+    return _tallies(connection, wanted.group_by(day, _ROW.author_domain, _ROW.verdict))
+
+
+def _numbers_of_rows(day: Any, domain: Any) -> Select[Any]:
+    """The columns of a `Tally`, from rows."""
+    return select(
         day,
-        _ROW.author_domain,
+        domain,
         _ROW.verdict,
         func.count(),
         _number_of(_ROW.sealed == 1),
         _number_of(_ROW.sealed == 0),
         _number_of(_ROW.arc == BROKEN),
-    )
-    in_time = and_(
+    ).where(IS_SEEN)
+
+
+def _is_in_time(since: int, until: int) -> ColumnElement[bool]:
+    return and_(
         _ROW.entry_id >= first_id_at(since * SECONDS_A_DAY),
         _ROW.entry_id < first_id_at(until * SECONDS_A_DAY),
-    )
-    return _tallies(
-        connection,
-        wanted.where(_ROW.list_number == number, in_time, IS_SEEN).group_by(
-            day, _ROW.author_domain, _ROW.verdict
-        ),
     )
 
 
