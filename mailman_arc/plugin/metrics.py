@@ -17,6 +17,7 @@ from mailman_arc.plugin.historylist import history_of
 from mailman_arc.plugin.keylist import ListedKey, list_keys
 from mailman_arc.plugin.release import installed_version
 from mailman_arc.plugin.wiring import Services
+from mailman_arc.policy.history import UNJUDGED
 
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -51,9 +52,9 @@ def _of_posts(posts: Sequence[tuple[dict[str, str], Counts]]) -> Iterator[str]:
         "counter",
         "Posts that arrived, by what was found of their authors.",
         (
-            ({**labels, "verdict": verdict}, getattr(counts, verdict))
+            ({**labels, "verdict": verdict}, number)
             for labels, counts in posts
-            for verdict in _VERDICTS
+            for verdict, number in _by_verdict(counts)
         ),
     )
     yield from _metric(
@@ -72,6 +73,15 @@ def _of_posts(posts: Sequence[tuple[dict[str, str], Counts]]) -> Iterator[str]:
         "Posts that arrived with ARC sets which did not verify.",
         ((labels, counts.broken_chain) for labels, counts in posts),
     )
+
+
+def _by_verdict(counts: Counts) -> Iterator[tuple[str, int]]:
+    unjudged = counts.posts
+    for verdict in _VERDICTS:
+        number = getattr(counts, verdict)
+        unjudged -= number
+        yield verdict, number
+    yield UNJUDGED, unjudged
 
 
 def _of_keys(services: Services, now: int) -> Iterator[str]:

@@ -618,7 +618,11 @@ def test_an_export_reads_bit_by_bit(write, site, monkeypatch):
 
 
 def test_metrics(write, tmp_path):
-    write(*posted(LIST_ID, 0), arrived(LIST_ID, 1, verdict="vouched", arc="fail"))
+    write(
+        *posted(LIST_ID, 0),
+        arrived(LIST_ID, 1, verdict="vouched", arc="fail"),
+        arrived(LIST_ID, 2, verdict=""),
+    )
     file = tmp_path / "mailman_arc.prom"
 
     text = good("metrics")
@@ -631,6 +635,7 @@ def test_metrics(write, tmp_path):
         f'mailman_arc_posts_total{{list="{LIST_ID}",verdict="confirmed"}} 1',
         f'mailman_arc_posts_total{{list="{LIST_ID}",verdict="vouched"}} 1',
         f'mailman_arc_posts_total{{list="{LIST_ID}",verdict="unchecked"}} 0',
+        f'mailman_arc_posts_total{{list="{LIST_ID}",verdict="unjudged"}} 1',
         f'mailman_arc_sealed_total{{list="{LIST_ID}",result="sealed"}} 1',
         f'mailman_arc_sealed_total{{list="{LIST_ID}",result="unsealed"}} 0',
         f'mailman_arc_broken_chains_total{{list="{LIST_ID}"}} 1',
