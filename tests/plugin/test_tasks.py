@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from mailman.interfaces.runner import RunnerInterrupt
 from mailman.runners.task import TaskRunner
 
 from mailman_arc.plugin import tasks
 from mailman_arc.plugin.tasks import LOOK_AT_KEYS_EVERY, Tasks
-from mailman_arc.plugin.upkeep import Upkeep
+from mailman_arc.plugin.upkeep import TRY_AGAIN, Upkeep
 from tests.house.dns_server import DnsServer
+from tests.support.mail import NOW
 
 
 @pytest.fixture
@@ -45,6 +48,24 @@ def test_the_history_is_looked_after(mailman, mlist, services):
     ours.do_what_is_due()
 
     assert len(begun) == 1
+
+
+def test_the_history_is_looked_after_later_when_there_is_no_thread_now(mlist, services):
+    begun = []
+
+    def fail(_: Callable[[], None]) -> None:
+        begun.append(fail)
+        if len(begun) == 1:
+            raise RuntimeError("can't start new thread")
+
+    upkeep = Upkeep(fail)
+
+    with pytest.raises(RuntimeError):
+        upkeep.do_what_is_due(services, NOW)
+    upkeep.do_what_is_due(services, NOW + TRY_AGAIN - 1)
+    upkeep.do_what_is_due(services, NOW + TRY_AGAIN)
+
+    assert len(begun) == 2
 
 
 def test_keys_are_looked_at_now_and_then(install, mlist):
