@@ -33,6 +33,7 @@ from mailman_arc.plugin.findings import (
     find_where_posts_are_judged,
     find_whether_somebody_seals,
     has_door,
+    is_judged_early,
 )
 from mailman_arc.plugin.historylist import history_of
 from mailman_arc.plugin.sealingkeys import SealingKeys
@@ -47,6 +48,7 @@ from mailman_arc.policy.diagnosis import (
     Severity,
     judge_directory,
     judge_dns,
+    judge_handling,
     judge_key,
     judge_last_posts,
     judge_lists,
@@ -100,6 +102,7 @@ def examine(
     found += judge_pipelines(_pipelines(lists), lists, HANDLER)
     has_identities = bool(services.configuration.identities)
     found += judge_lists(lists, has_identities=has_identities)
+    found += judge_handling(lists, is_judged_early=is_judged_early())
     found += judge_queues(len(config.switchboards["shunt"].files))
 
     keys, problems = _keys(services)

@@ -77,7 +77,8 @@ def find_where_posts_are_judged() -> Finding:
     return Finding(
         Severity.WARNING,
         "posts are judged late, in the pipeline and not from their original "
-        "octets, no moderator sees the verdict, none waits for the DNS, and "
+        "octets, neither moderators nor rules see the verdict, none waits for the "
+        "DNS, and "
         f"trusted_authserv_ids is ignored: mailman.cfg has neither 'class: {DOOR}' "
         f"in [runner.lmtp] nor 'class: {INCOMING}' in [runner.in]",
         "runner.lmtp",
@@ -88,6 +89,11 @@ def find_where_posts_are_judged() -> Finding:
 def has_door() -> bool:
     """Tell whether posts that come by LMTP come by our door."""
     return _runner_class("lmtp") == DOOR
+
+
+def is_judged_early() -> bool:
+    """Tell whether posts are judged before Mailman decides on them."""
+    return has_door() or _runner_class("in") == INCOMING
 
 
 def find_about_peers(services: Services) -> Iterator[Finding]:

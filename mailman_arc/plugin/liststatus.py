@@ -22,6 +22,7 @@ from mailman_arc.plugin.findings import (
     find_where_posts_are_judged,
     find_whether_somebody_seals,
     has_door,
+    is_judged_early,
 )
 from mailman_arc.plugin.startup import HANDLER
 from mailman_arc.plugin.wiring import Services
@@ -30,6 +31,7 @@ from mailman_arc.policy.diagnosis import (
     Finding,
     ListState,
     Severity,
+    judge_handling,
     judge_lists,
     judge_pipelines,
 )
@@ -92,7 +94,10 @@ def status_of(services: Services, mlist: Any) -> ListStatus:
     state = list_state(services, mlist, own)
     found = state.configuration
     key = _key(services, found.identity)
-    findings = [*judge_lists([state], has_identities=_has_identities(services))]
+    findings = [
+        *judge_lists([state], has_identities=_has_identities(services)),
+        *judge_handling([state], is_judged_early=is_judged_early()),
+    ]
     if found.settings.mode.seals:
         findings += [*_find_for_sealing(services, state), *key.findings, *recent]
     findings.sort(key=lambda each: each.severity is not Severity.ERROR)

@@ -26,6 +26,7 @@ from mailman_arc.mailauth.keyrecord import key_name, usable_keys
 from mailman_arc.mailauth.treewalk import names_of_walk, walk
 from mailman_arc.policy.configuration import ListConfiguration
 from mailman_arc.policy.dnsrecord import record_value
+from mailman_arc.policy.handling import is_in_use
 from mailman_arc.policy.keychoice import ED25519_WARNING, not_shown
 from mailman_arc.policy.settings import Mode, SiteSettings, find_setting
 
@@ -329,6 +330,23 @@ def judge_lists(
                 f"a setting of {each.address} is passed over: {problem}; change it or "
                 f"unset it with `mailman arc settings {each.address}`",
             )
+
+
+def judge_handling(
+    lists: Sequence[ListState], *, is_judged_early: bool
+) -> Iterator[Finding]:
+    """What keeps lists from doing what they want done with posts that fail.
+
+    With `is_judged_early`, the verdict is there when Mailman decides on posts.
+    """
+    if not is_judged_early:
+        yield from _about(
+            Severity.WARNING,
+            "nothing is done with posts to {} that fail, whatever the settings say, "
+            "because nobody has judged them when Mailman decides on them: mailman.cfg "
+            "needs our class in [runner.lmtp] or [runner.in]",
+            [each for each in lists if is_in_use(each.configuration.settings)],
+        )
 
 
 def _about(severity: Severity, text: str, lists: list[ListState]) -> Iterator[Finding]:

@@ -691,6 +691,21 @@ def test_the_state_of_a_list(own, state, rest, services):
     assert (status(rest)["state"], status(rest)["problems"]) == (state, [])
 
 
+def test_a_list_whose_posts_are_judged_too_late_for_what_it_wants_done(
+    rest, services, mailman
+):
+    services.list_settings.change(LIST_ID, {"unconfirmed_action": "hold"})
+    assert status(rest)["problems"] == []
+
+    mailman.push("no door", "[runner.lmtp]\nclass: mailman.runners.lmtp.LMTPRunner\n")
+    try:
+        problems = status(rest)["problems"]
+    finally:
+        mailman.pop("no door")
+
+    assert [each for each in problems if each.startswith("nothing is done with posts")]
+
+
 def test_a_list_without_history(rest, services):
     services.list_settings.change(LIST_ID, {"history_days": "0"})
 

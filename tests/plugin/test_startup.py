@@ -160,7 +160,8 @@ def test_everything_that_was_forgotten_is_named(tmp_path):
         "Mailman's own ARC is enabled too ([ARC] enabled",
         "posts are not sealed",
         "posts are judged late, in the pipeline and not from their original "
-        "octets, no moderator sees the verdict, none waits for the DNS, and "
+        "octets, neither moderators nor rules see the verdict, none waits for the DNS, "
+        "and "
         "trusted_authserv_ids is ignored",
     ]
 
@@ -190,7 +191,7 @@ WHERE = {
     "handler": (
         SITE.replace(LMTP, ""),
         "posts are judged late, in the pipeline and not from their original octets, "
-        "no moderator sees the verdict, none waits for the DNS, and "
+        "neither moderators nor rules see the verdict, none waits for the DNS, and "
         "trusted_authserv_ids is ignored: mailman.cfg has neither 'class: "
         "mailman_arc.plugin.door.ArcLMTPRunner' in [runner.lmtp] nor 'class: "
         "mailman_arc.plugin.incoming.ArcIncomingRunner' in [runner.in]",

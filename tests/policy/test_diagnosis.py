@@ -19,6 +19,7 @@ from mailman_arc.policy.diagnosis import (
     Severity,
     judge_directory,
     judge_dns,
+    judge_handling,
     judge_key,
     judge_last_posts,
     judge_lists,
@@ -29,7 +30,7 @@ from mailman_arc.policy.diagnosis import (
     summarise,
 )
 from mailman_arc.policy.dnsrecord import record_value
-from mailman_arc.policy.settings import SiteSettings
+from mailman_arc.policy.settings import FailureAction, ListSettings, SiteSettings
 from tests.support.keys import ed25519_key, key_record, rsa_key
 from tests.support.zone import NO_DATA, NXDOMAIN, SERVFAIL, Zone
 
@@ -354,6 +355,19 @@ def test_not_all_lists_are_named():
     problem = only(judge_lists(lists, has_identities=True))
 
     assert "for 0@x, 1@x, 2@x, 3@x, 4@x and 2 more, because" in problem
+
+
+def test_lists_whose_posts_are_judged_too_late_for_what_they_want_done():
+    wish = replace(
+        LIST.configuration, settings=ListSettings(unconfirmed_action=FailureAction.HOLD)
+    )
+    wishing = replace(LIST, address="wish@x", configuration=wish)
+
+    problem = only(judge_handling([LIST, wishing], is_judged_early=False))
+
+    assert problem.startswith("warning: nothing is done with posts to wish@x that fail")
+    assert list(judge_handling([LIST, wishing], is_judged_early=True)) == []
+    assert list(judge_handling([LIST], is_judged_early=False)) == []
 
 
 # Files, queues, all of it
