@@ -77,7 +77,11 @@ class Writer:
             return
         self._queue.put((sink, note))
         if not self._is_started and next(self._starts) == 0:
-            _thread.start_new_thread(self._work, ())
+            try:
+                _thread.start_new_thread(self._work, ())
+            except RuntimeError:  # there cannot be another thread now
+                self._starts = itertools.count()
+                raise
             self._is_started = True
             atexit.register(self.flush, LAST_CHANCE)
 

@@ -48,15 +48,18 @@ class Upkeep:
         mail_hosts = _mail_hosts()
 
         def work() -> None:
-            self._is_busy = True
             with degrade("history"):
                 if look_after(services, mail_hosts, int(now)):
                     self._next_at = (now // SECONDS_A_DAY + 1) * SECONDS_A_DAY
             self._is_busy = False
 
-        # Also when there cannot be another thread now.
+        self._is_busy = True
         self._next_at = now + TRY_AGAIN
-        self._start(work)
+        try:
+            self._start(work)
+        except RuntimeError:  # there cannot be another thread now
+            self._is_busy = False
+            raise
 
 
 def look_after(services: Services, mail_hosts: Mapping[str, str], now: int) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from mailman.interfaces.runner import RunnerInterrupt
 
 from mailman_arc.adapters.store.errors import StoreError
+from mailman_arc.plugin import historywriter
 from mailman_arc.plugin.historywriter import MAX_BATCH, MAX_NOTES, Writer
 
 
@@ -106,6 +107,22 @@ def test_an_error_of_ours_costs_what_it_came_with_and_no_more(writer, log):
     assert writer.flush(30)
     assert sink.written == [2]
     assert log() == ["ERROR history: unexpected error, some entries are lost"]
+
+
+def test_a_thread_that_cannot_be_had_is_asked_for_again(writer, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    sink = Sink()
+    with monkeypatch.context() as patch:
+        patch.setattr(historywriter._thread, "start_new_thread", fail)
+        with pytest.raises(RuntimeError):
+            writer.put(sink, 1)
+
+    writer.put(sink, 2)
+
+    assert writer.flush(30)
+    assert sink.written == [1, 2]
 
 
 def test_too_many_are_dropped_without_waiting(writer, log):
