@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields as fields_of, is_dataclass, replace
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.utils import parseaddr
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from mailman_arc.mailauth.arc.verify import ChainStatus
@@ -34,6 +35,7 @@ from mailman_arc.policy.explanation import (
     explain_message,
 )
 from mailman_arc.policy.inbound import Authentication
+from mailman_arc.policy.report import site_results
 from mailman_arc.policy.trust import Trust
 from mailman_arc.policy.vouching import NotVouched, Sealer, who_vouches
 
@@ -187,7 +189,7 @@ def describe(
     message: WireMessage, found: Authentication, arrival: Arrival, trust: Trust
 ) -> Facts:
     """What is remembered of a post that was judged; see `kept`."""
-    results = _read(arrival.results.encode())
+    results = site_results(found)
     return replace(
         _with_results(describe_unjudged(message, ""), arrival, results),
         author_domain=found.author_domain or "",
@@ -377,15 +379,15 @@ def format_details(explanation: Explanation, found: Authentication) -> str:
             "author_domain": explanation.author_domain,
             "summary": explanation.summary,
             "reasons": list(_reasons(found)),
-            "dmarc": asdict(explanation.dmarc),
-            "dkim": [asdict(each) for each in explanation.dkim],
-            "arc": asdict(explanation.arc),
+            "dmarc": explanation.dmarc,
+            "dkim": explanation.dkim,
+            "arc": explanation.arc,
         }
     )
     lists = {
-        "remarks": [_shortened(asdict(each)) for each in explanation.remarks],
-        "statements": [_shortened(asdict(each)) for each in explanation.statements],
-        "hops": [_shortened(asdict(each)) for each in explanation.hops],
+        "remarks": [_shortened(each) for each in explanation.remarks],
+        "statements": [_shortened(each) for each in explanation.statements],
+        "hops": [_shortened(each) for each in explanation.hops],
         # Where there are no hops.
         "arc_fields": [_text(each, _MAX_AAR) for each in explanation.arc_fields],
     }
@@ -419,16 +421,26 @@ def _reasons(found: Authentication) -> Iterator[str]:
 
 
 def _shortened(value: Any, limit: int = _MAX_SENTENCE) -> Any:
+    """A value fit for JSON, with texts that can be stored and shown."""
     if isinstance(value, str):
         return _text(value, limit)
+    if isinstance(value, list | tuple):
+        return [_shortened(each) for each in value]
+    if is_dataclass(value):
+        # `asdict` copies all texts first, which takes longer than this.
+        kind: Any = type(value)
+        value = {name: getattr(value, name) for name in _names_of(kind)}
     if isinstance(value, dict):
         return {
             name: _shortened(each, _MAX_AAR if name == "aar" else _MAX_SENTENCE)
             for name, each in value.items()
         }
-    if isinstance(value, list | tuple):
-        return [_shortened(each) for each in value]
     return value
+
+
+@cache
+def _names_of(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields_of(kind))
 
 
 def _fitting(items: list[Any], room: int) -> list[Any]:
