@@ -521,6 +521,7 @@ def test_a_table_without_posts_has_its_headings(site):
     ("subject", "cell"),
     [
         ("=1+1", "'=1+1"),
+        ("\uff1d1+1", "'\uff1d1+1"),  # as an East Asian Excel reads it
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),

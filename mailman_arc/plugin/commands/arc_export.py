@@ -31,7 +31,8 @@ from mailman_arc.plugin.metrics import metric_lines
 
 
 _TOLD_EVERY = 1000  # posts
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how one begins in a spreadsheet
+# How one begins in a spreadsheet; in East Asian ones also with wide characters.
+_FORMULA = (*"=+-@\t\r", *"\uff1d\uff0b\uff0d\uff20")
 
 
 @click.command()
