@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from mailman_arc.policy.outbound import Unsealed
 from tests.e2e.house import ANN, FurnishedHouse
 from tests.e2e.matrix_posts import Post
 from tests.house import posts
@@ -52,6 +54,7 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
     "welcome": {"send_welcome_message": True},
     "holding": {"default_nonmember_action": "hold", "admin_immed_notify": True},
     "rejecting": {"default_nonmember_action": "reject"},
+    "discarding": {"default_nonmember_action": "discard"},
     "robot": {
         "autorespond_postings": "respond_and_continue",
         "autoresponse_postings_text": "Thank you.",
@@ -59,6 +62,25 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
     "asking": {},
     "probing": {},
 }
+
+
+POSTED_TO = ("holding", "rejecting", "discarding", "robot")
+
+
+def remembered(collected: Iterable[Post]) -> dict[str, Counter[tuple[object, ...]]]:
+    """What the history is to tell of these lists: of posts, not of notices.
+
+    What became of them, whether they wait for a moderator, and why none was sealed.
+    """
+    nobody = ("posted", False, Unsealed.NO_RECIPIENTS)
+    told = {
+        "digest": [nobody for _ in collected],
+        "holding": [("held", True, "")],
+        "rejecting": [("rejected", False, "")],
+        "discarding": [("discarded", False, "")],
+        "robot": [nobody],
+    }
+    return {name: Counter(told.get(name, ())) for name in SETTINGS}
 
 
 def cause_notices(
@@ -80,7 +102,7 @@ def cause_notices(
     made["welcome"].subscribe(["new@welcome.example"])
     for post in collected:
         assert site.post(post.octets, ANN, made["digest"]) == {}
-    for name in ("holding", "rejecting", "robot"):
+    for name in POSTED_TO:
         site.post(posts.make_post(ANN, made[name].address), ANN, made[name])
     request = made["asking"].address.replace("@", "-request@")
     site.post(posts.make_post(ANN, request, body="help\r\n"), ANN, request)

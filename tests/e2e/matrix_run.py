@@ -23,7 +23,16 @@ from tests.e2e.matrix_features import (
     Feature,
     Where,
 )
-from tests.e2e.matrix_notices import NEVER, Notice, cause_notices
+from tests.e2e.matrix_history import (
+    Entry,
+    Happened,
+    Histories,
+    disagreements,
+    missing_in_story,
+    told_of,
+    wait_for_histories,
+)
+from tests.e2e.matrix_notices import NEVER, Notice, cause_notices, remembered
 from tests.e2e.matrix_posts import Post, all_posts, number_of
 from tests.house import lmtp, oracles
 from tests.house.lists import MailingList
@@ -34,6 +43,7 @@ PATIENCE = 900  # seconds, on a machine that has much else to do
 QUIET = 5  # seconds without anything in a queue: nothing more will come
 VOUCHER = b"x-mailman-arc-arrival"
 OUTER = "outer"  # the list of which `inner` is a member
+SHOWN = "a chain that passes"  # the post whose story is read, too
 
 Key = tuple[Feature, Post]
 Log = Mapping[tuple[str, str], Sequence[str]]  # lines by Message-ID and list
@@ -66,7 +76,9 @@ class Cell:
     arrival: str = ""  # as the log has it
     outcomes: set[str] = field(default_factory=set)  # as the log has them
     refusal: str = ""  # why Mailman did not take it
+    remarks: str = ""  # as the log has them
     problems: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)  # by the history
     is_author_signed: bool = False  # still, in all copies
 
     @property
@@ -81,11 +93,17 @@ class Cell:
 
 @dataclass(slots=True)
 class Found:
-    """What a run has found; `trouble` is what concerns no single cell."""
+    """What a run has found; `trouble` is what concerns no single cell.
+
+    `surplus` has entries of the history that are about none of the posts, and
+    `beside_notices` what is not told, or wrongly, of posts that caused notices.
+    """
 
     cells: dict[Key, Cell] = field(default_factory=dict)
     notices: dict[Notice, Cell] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
+    surplus: list[object] = field(default_factory=list)
+    beside_notices: list[str] = field(default_factory=list)
 
 
 class Judges:
@@ -150,6 +168,7 @@ class Matrix:
         self._shell_runs = 0
         self._refusals: dict[Key, str] = {}
         self._copies: dict[tuple[str, int], list[Delivery]] = defaultdict(list)
+        self._forwarded: dict[int | None, bytes] = {}  # by the number of the post
         self._by_domain = {
             f"{feature.name}.example": feature.name for feature, _ in keys
         }
@@ -262,6 +281,7 @@ class Matrix:
         """Do as the mail server does with mail from one list to another."""
         inner = self.lists.get("inner")
         if inner is not None and inner.address in copy.recipients:
+            self._forwarded[number_of(copy)] = copy.octets
             lmtp.send(self.site.lmtp_port, copy.octets, copy.sender, [inner.address])
 
     def _accept_held(self) -> bool:
@@ -317,6 +337,55 @@ class Matrix:
             cell.problems.append(f"{cell.seals} different messages")
         return cell
 
+    def compare_history(self, cells: Mapping[Key, Cell]) -> Iterator[object]:
+        """Note in each cell what is not told of it; entries that are about none."""
+        happened = {
+            key: self._happened(key, cell)
+            for key, cell in cells.items()
+            if cell.copies and key[0].role != "owner"
+        }
+        copies = {
+            key: sum(len(c.recipients) for c in cells[key].copies) for key in happened
+        }
+
+        def is_complete(found: Histories) -> bool:
+            told = [entry for entries in found.values() for entry in entries]
+            return sum(each["recipients"] for each in told) >= sum(copies.values())
+
+        addresses = {made.address for name, made in self.lists.items() if name != OUTER}
+        histories = wait_for_histories(self.site, addresses, is_complete)
+        known: list[object] = []
+        for key, each in happened.items():
+            feature, post = key
+            entries = told_of(histories[feature.address], each)
+            known += entries
+            if feature.name == "held" and post.must_be_injected:
+                entries = _once_accepted(entries)
+            cells[key].untold += disagreements(self.site, entries, each)
+            if feature.is_core and post.name == SHOWN:
+                cells[key].untold += missing_in_story(self.site, entries, each)
+        for entries in histories.values():
+            yield from (entry for entry in entries if entry not in known)
+
+    def _happened(self, key: Key, cell: Cell) -> Happened:
+        feature, post = key
+        octets = post.octets
+        if feature.is_second_list:
+            octets = self._forwarded.get(post.number, octets)
+        # Others have it in the archive as it came.
+        is_renamed = feature.begins_anew or "repairs" in post.name
+        known_by = cell.copies[0] if is_renamed else Delivery("", (), octets)
+        return Happened(
+            arrived=octets,
+            message_id=known_by.message_id,
+            copies=cell.copies,
+            results=cell.arrival,
+            outcome=cell.outcome,
+            remarks=cell.remarks,
+            seals=feature.seals,
+            is_anonymous=feature.begins_anew,
+        )
+
     def notices(self, collected: Iterable[Post], judges: Judges) -> dict[Notice, Cell]:
         """What leaves of Mailman's own mail."""
         self.site.wait_until_idle(PATIENCE)
@@ -331,6 +400,26 @@ class Matrix:
             for copy in copies:
                 cell.problems += complaints(copy, cell.outcome, judges)
         return found
+
+    def beside_notices(self, collected: Sequence[Post]) -> Iterator[str]:
+        """What the history tells otherwise of the posts that caused notices."""
+        wanted = {
+            f"{name}@{SITE.name}": told for name, told in remembered(collected).items()
+        }
+
+        def read(entries: Iterable[Entry]) -> Counter[tuple[object, ...]]:
+            return Counter(
+                (each["disposition"], each["is_waiting"], each["unsealed_reason"])
+                for each in entries
+            )
+
+        def is_complete(found: Histories) -> bool:
+            return all(read(found[name]) == told for name, told in wanted.items())
+
+        found = wait_for_histories(self.site, wanted, is_complete)
+        for name, entries in found.items():
+            if read(entries) != wanted[name]:
+                yield f"{name}: {entries}, and not {wanted[name]}"
 
     def _log_by_id(self) -> Log:
         found: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -365,19 +454,27 @@ def _door_of(feature: Feature) -> str:
     )
 
 
+def _once_accepted(entries: list[Entry]) -> list[Entry]:
+    """What is told of a post that came past the door, once it was accepted.
+
+    Mailman has held it before anybody had made an entry that it could keep.
+    """
+    return [each for each in entries if each["disposition"] != "held"]
+
+
 def _read_log(log: Log, address: str, cell: Cell) -> None:
     list_id = address.replace("@", ".")
     for message_id in {copy.message_id for copy in cell.copies}:
         for line in log.get((message_id, list_id), ()):
-            cell.arrival, outcome = read_line(line)
+            cell.arrival, outcome, cell.remarks = read_line(line)
             cell.outcomes.add(outcome)
 
 
-def read_line(line: str) -> tuple[str, str]:
-    """How a post arrived and what became of it, from its line in the log."""
+def read_line(line: str) -> tuple[str, str, str]:
+    """How a post arrived, what became of it and more, from its line in the log."""
     _, _, told = line.partition(" list=")
-    arrival, outcome, *_ = told.partition(" ")[2].split("; ")
-    return arrival, outcome
+    arrival, outcome, *remarks, _ = told.partition(" ")[2].split("; ")
+    return arrival, outcome, "; ".join(remarks)
 
 
 def complaints(copy: Delivery, outcome: str, judges: Judges) -> Iterator[str]:
@@ -442,9 +539,12 @@ def run(keys: Iterable[Key], *, with_notices: bool = True) -> Found:
             matrix.make_lists()
             matrix.send()
             matrix.send_deferred()
-            found.cells |= matrix.cells(judges)
+            cells = matrix.cells(judges)
+            found.surplus += matrix.compare_history(cells)
+            found.cells |= cells
             if where is Where.BULK and with_notices:
                 collected = [p for p in all_posts().values() if p.can_be_collected]
                 found.notices = matrix.notices(collected, judges)
+                found.beside_notices += matrix.beside_notices(collected)
             found.trouble += matrix.trouble()
     return found

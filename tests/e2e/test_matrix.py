@@ -37,6 +37,10 @@ from tests.house.sink import Delivery
 
 pytestmark = pytest.mark.house
 WHOLE = "test_the_document_tells_what_was_found"
+OF_A_CELL = (
+    "test_every_copy_is_sealed_or_it_is_told_why",
+    "test_the_history_tells_all_of_a_post",
+)
 
 
 def cell_params() -> Iterator[object]:
@@ -62,17 +66,30 @@ def found(request: pytest.FixtureRequest) -> Found:
     keys = [
         item.callspec.params["key"]
         for item in selected
-        if item.originalname == "test_every_copy_is_sealed_or_it_is_told_why"
+        if item.originalname in OF_A_CELL
     ]
     if asked & {"test_the_door_says_what_is_said_on_the_wire", WHOLE}:
         keys += arrival_keys()
-    notices = {"test_a_notice_is_not_sealed_and_it_is_told_why", WHOLE}
-    return run(keys, with_notices=bool(asked & notices))
+    notices = {
+        "test_a_notice_is_not_sealed_and_it_is_told_why",
+        "test_the_history_tells_of_posts_that_cause_notices",
+        WHOLE,
+    }
+    return run(dict.fromkeys(keys), with_notices=bool(asked & notices))
 
 
 @pytest.mark.parametrize("key", cell_params())
 def test_every_copy_is_sealed_or_it_is_told_why(found: Found, key: Key):
     assert found.cells[key].problems == []
+
+
+@pytest.mark.parametrize("key", cell_params())
+def test_the_history_tells_all_of_a_post(found: Found, key: Key):
+    assert found.cells[key].untold == []
+
+
+def test_the_history_tells_of_posts_only(found: Found):
+    assert found.surplus == []
 
 
 def test_nothing_is_shunted(found: Found):
@@ -89,6 +106,11 @@ def test_a_notice_is_not_sealed_and_it_is_told_why(found: Found, notice: Notice)
 
 
 @pytest.mark.matrix
+def test_the_history_tells_of_posts_that_cause_notices(found: Found):
+    assert found.beside_notices == []
+
+
+@pytest.mark.matrix
 @pytest.mark.parametrize("key", arrival_params())
 def test_the_door_says_what_is_said_on_the_wire(found: Found, key: Key):
     cell = found.cells[key]
@@ -100,6 +122,7 @@ def test_the_door_says_what_is_said_on_the_wire(found: Found, key: Key):
         return
     assert f"dkim={result}" in cell.arrival
     assert cell.problems == []
+    assert cell.untold == []
 
 
 @pytest.mark.matrix
