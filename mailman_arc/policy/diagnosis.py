@@ -253,7 +253,7 @@ def judge_dns(
             "`nameservers`, or else /etc/resolv.conf, answer",
         )
     elif answers:
-        yield Finding(Severity.GOOD, f"the DNS answers, {len(answers)} questions")
+        yield Finding(Severity.GOOD, f"the DNS answers; names asked for: {len(answers)}")
 
 
 def _fate(hold: int) -> str:
