@@ -253,7 +253,9 @@ def judge_dns(
             "`nameservers`, or else /etc/resolv.conf, answer",
         )
     elif answers:
-        yield Finding(Severity.GOOD, f"the DNS answers; names asked for: {len(answers)}")
+        yield Finding(
+            Severity.GOOD, f"the DNS answers; names looked up: {len(answers)}"
+        )
 
 
 def _fate(hold: int) -> str:

@@ -223,7 +223,7 @@ DEAD = dict.fromkeys(ANSWERS, LookupFailed("no answer from 192.0.2.1"))
 def test_a_dns_that_answers_in_time():
     [finding] = judge_dns(ANSWERS, 2.9, SiteSettings())
 
-    assert finding == Finding(Severity.GOOD, "the DNS answers; names asked for: 2")
+    assert finding == Finding(Severity.GOOD, "the DNS answers; names looked up: 2")
     assert list(judge_dns({}, 0, SiteSettings())) == []
 
 
