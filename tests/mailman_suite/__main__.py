@@ -25,6 +25,7 @@ BY_DESIGN = {
     "doctest.pipelines_rst": (
         "shows whole posts behind the pipeline, which have our results on top"
     ),
+    "doctest.rules_rst": "names all rules, of which arc-results is one",
     "mailman.rest.tests.test_systemconf.TestSystemConfiguration.test_all_sections": (
         "names all sections of mailman.cfg, of which [plugin.arc] is one"
     ),
