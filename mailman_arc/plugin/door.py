@@ -27,6 +27,7 @@ from mailman_arc.mailauth.spf import Envelope
 from mailman_arc.plugin import history, wiring
 from mailman_arc.plugin.handlers.authenticate import UNSEALED_KEY
 from mailman_arc.plugin.reception import (
+    Telling,
     attach_voucher,
     judge,
     one_line,
@@ -43,7 +44,6 @@ from mailman_arc.plugin.xforward import (
     envelope_of,
 )
 from mailman_arc.policy.arrival import Arrival
-from mailman_arc.policy.history import Facts
 from mailman_arc.policy.inbound import Demands, is_spf_told, names_to_look_up
 from mailman_arc.policy.outbound import Unsealed
 from mailman_arc.policy.patience import Patience
@@ -77,7 +77,7 @@ class Judged:
 
     message: WireMessage
     arrival: Arrival
-    facts: Facts | None = None  # for the history
+    tell: Telling | None = None  # for the history
 
 
 class ArcLMTPRunner(LMTPRunner):
@@ -104,7 +104,7 @@ class AnnotatingQueue:
     def __init__(self, switchboard: Any) -> None:
         self._switchboard = switchboard
         self._annotated: Message | None = None
-        self._facts: Facts | None = None  # of what the message has the verdict of
+        self._tell: Telling | None = None  # of what the message has the verdict of
         # Of the post that is being taken in.
         self.judged: Judged | None = None
         self.is_from_peer = False
@@ -122,20 +122,20 @@ class AnnotatingQueue:
         if self.judged is not None and self._annotated is not _msg:
             self._annotated = _msg
             with degrade("door"):
-                self._facts = _annotate(_msg, self.judged)
+                self._tell = _annotate(_msg, self.judged)
         entry_id = None
-        if self._facts is not None and _metadata is not None and "listid" in _metadata:
+        if self._tell is not None and _metadata is not None and "listid" in _metadata:
             with degrade("history"):
                 entry_id = history.begin(_msg, _metadata, str(_metadata["listid"]))
         filebase = self._switchboard.enqueue(_msg, _metadata, **kws)
-        if entry_id is not None and self._facts is not None:
+        if entry_id is not None and self._tell is not None:
             with degrade("history"):
-                _tell(_msg, _metadata, entry_id, self._facts)
+                _note_arrival(_msg, _metadata, entry_id, self._tell)
         return filebase
 
     def forget(self) -> None:
         """End of the delivery."""
-        self.judged = self._annotated = self._facts = None
+        self.judged = self._annotated = self._tell = None
         self.is_from_peer = False
 
 
@@ -234,7 +234,7 @@ class DoorKeeper:
             self._with_spf(envelope, message),
         )
         judgement = await do(judge, message, answers, trust, envelope, demands)
-        return Judged(message, judgement.arrival, judgement.facts)
+        return Judged(message, judgement.arrival, judgement.tell)
 
     async def _with_spf(self, envelope: Envelope, message: WireMessage) -> Envelope:
         if self._spf is None or is_spf_told(message, self.services.settings.trust):
@@ -277,7 +277,7 @@ def _message_id(message: WireMessage) -> str:
     return one_line(fields[0].value.decode("utf-8", "replace") if fields else "n/a")
 
 
-def _annotate(msg: Message, judged: Judged) -> Facts | None:
+def _annotate(msg: Message, judged: Judged) -> Telling | None:
     """Write the verdict into a message, and give what is to be told of it then."""
     services = wiring.services()
     if services is None:
@@ -292,16 +292,16 @@ def _annotate(msg: Message, judged: Judged) -> Facts | None:
     write_verdict(msg, judged.arrival, services.settings.trust)
     if services.secret is not None:
         attach_voucher(msg, judged.arrival, services.secret)
-    return judged.facts
+    return judged.tell
 
 
-def _tell(
-    msg: Message, msgdata: Mapping[str, Any] | None, entry_id: int, facts: Facts
+def _note_arrival(
+    msg: Message, msgdata: Mapping[str, Any] | None, entry_id: int, tell: Telling
 ) -> None:
     services = wiring.services()
     mlist = getUtility(IListManager).get_by_list_id((msgdata or {})["listid"])
     if services is not None and mlist is not None:
-        history.tell_arrival(services, mlist, msg, entry_id, facts)
+        history.tell_arrival(services, mlist, msg, entry_id, tell)
 
 
 def _may_be_post(recipients: Iterable[str]) -> bool:

@@ -26,11 +26,10 @@ from mailman_arc.adapters.store.errors import StoreError
 from mailman_arc.adapters.store.historyrows import Arrived, Decided, Left, Row
 from mailman_arc.plugin import wiring
 from mailman_arc.plugin.historywriter import About, Note
-from mailman_arc.plugin.reception import header_of
+from mailman_arc.plugin.reception import Telling, header_of
 from mailman_arc.plugin.seams import degrade
 from mailman_arc.policy.history import (
     Disposition,
-    Facts,
     describe_unjudged,
     kept,
     kept_reason,
@@ -101,25 +100,27 @@ def tell_judged(
     mlist: Any,
     msg: Message,
     msgdata: MutableMapping[str, Any],
-    facts: Facts | None,
+    tell: Telling | None,
 ) -> None:
-    """Note how a post has arrived, unless that was done; without facts, later."""
-    if facts is not None:
-        entry_id = begin(msg, msgdata, str(mlist.list_id))
-        if entry_id is not None:
-            tell_arrival(services, mlist, msg, entry_id, facts)
+    """Note how a post has arrived, unless that was done; with None, later."""
+    if tell is None:
+        return
+    entry_id = begin(msg, msgdata, str(mlist.list_id))
+    if entry_id is not None:
+        tell_arrival(services, mlist, msg, entry_id, tell)
 
 
 def tell_arrival(
-    services: Services, mlist: Any, msg: Message, entry_id: int, facts: Facts
+    services: Services, mlist: Any, msg: Message, entry_id: int, tell: Telling
 ) -> None:
     """Note how a post has arrived."""
     about = About.of(mlist)
     # Mailman gives one to posts that have none.
     message_id = str(msg.get("message-id", ""))
-    facts = replace(facts, message_id=facts.message_id or message_id)
 
     def make(settings: ListSettings) -> Row:
+        facts = tell()
+        facts = replace(facts, message_id=facts.message_id or message_id)
         known = kept(facts, settings.history_fields, is_anonymous=about.is_anonymous)
         known = with_vouching(known, settings.trusted_sealers)
         return Arrived(
@@ -153,7 +154,7 @@ def tell_unjudged(
     """Note a post of which the history knows nothing yet, and that nobody judged."""
     if ENTRY_KEY not in msgdata:
         facts = describe_unjudged(header_of(msg), reason)
-        tell_judged(services, mlist, msg, msgdata, facts)
+        tell_judged(services, mlist, msg, msgdata, lambda: facts)
 
 
 def tell_departure(

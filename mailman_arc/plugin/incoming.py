@@ -123,7 +123,7 @@ class ArcIncomingRunner(IncomingRunner):
                 return self._put_aside(waiting, min(seconds, hold))
         undisturbed(partial(_write, msg, judgement.arrival, services))
         with degrade("history"):
-            history.tell_judged(services, mlist, msg, msgdata, judgement.facts)
+            history.tell_judged(services, mlist, msg, msgdata, judgement.tell)
         return False
 
     def _is_answered_soon(self, waiting: Waiting) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.message import Message
+from functools import cache, partial
 
 from mailman_arc.mailauth.answers import Answers
 from mailman_arc.mailauth.canonical import canonical_field
@@ -37,8 +39,13 @@ from mailman_arc.policy.arrival import (
     vouched_arrival,
 )
 from mailman_arc.policy.handling import find_failures
-from mailman_arc.policy.history import Facts, describe
-from mailman_arc.policy.inbound import USUAL_DEMANDS, Demands, authenticate
+from mailman_arc.policy.history import Facts, describe, describe_arrival
+from mailman_arc.policy.inbound import (
+    USUAL_DEMANDS,
+    Authentication,
+    Demands,
+    authenticate,
+)
 from mailman_arc.policy.report import site_results
 from mailman_arc.policy.trust import Trust
 
@@ -47,6 +54,8 @@ RESULTS_FIELD = "Authentication-Results"
 # Carries the arrival from the door to the pipeline.  It may get out with a
 # rejected post, but is worth nothing for any other.
 VOUCHER_FIELD = "X-Mailman-ARC-Arrival"
+
+MAX_KEPT_HEADER = 65536  # octets, of a post that waits to be written down
 
 _TELLS_OF_AUTHOR = re.compile(
     r"arc-.*|.*authentication-results|(?:.*dkim|domainkey)-signature|received-spf",
@@ -58,12 +67,16 @@ _MAY_DIFFER = frozenset(name.encode() for name in ("message-id", *ADDED_ON_ARRIV
 _BOUND = frozenset(name.decode() for name in (*BOUND_FIELDS, *BODY_FIELDS))
 
 
+# Tells what the history gets to know; worked out only when that is written.
+Telling = Callable[[], Facts]
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What the seal needs of a verdict, and what the history gets to know."""
 
     arrival: Arrival
-    facts: Facts | None  # None: an error kept them from being told
+    tell: Telling | None  # None: no more than the arrival says
 
 
 def judge(
@@ -79,10 +92,27 @@ def judge(
     arrival = remember(found, message, trust.authserv_id, now)
     with degrade("failures"):
         arrival = replace(arrival, failures=find_failures(found, site_results(found)))
-    facts = None
+    return Judgement(arrival, _telling(message, found, arrival, trust))
+
+
+def _telling(
+    message: WireMessage, found: Authentication, arrival: Arrival, trust: Trust
+) -> Telling:
+    # Without its body, which would have to be kept until then.
+    header = replace(message, body=b"")
+    tell = cache(partial(_describe, header, found, arrival, trust))
+    if sum(len(field.raw) for field in header.fields) > MAX_KEPT_HEADER:
+        facts = tell()
+        return lambda: facts
+    return tell
+
+
+def _describe(
+    header: WireMessage, found: Authentication, arrival: Arrival, trust: Trust
+) -> Facts:
     with degrade("history"):
-        facts = describe(message, found, arrival, trust)
-    return Judgement(arrival, facts)
+        return describe(header, found, arrival, trust)
+    return describe_arrival(header, arrival)
 
 
 def reads_alike(message: WireMessage, msg: Message) -> bool:

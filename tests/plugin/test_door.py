@@ -77,7 +77,7 @@ def parsed(octets: bytes) -> Message:
 def judged(octets: bytes, services):
     message = read_message(octets)
     found = judge(message, whole_zone(), services.settings.trust)
-    return Judged(message, found.arrival, found.facts)
+    return Judged(message, found.arrival, found.tell)
 
 
 # The queue
@@ -617,7 +617,7 @@ def test_a_post_waits_for_so_long_and_no_longer(install):
     services = install(temperror_hold="30m")
     message = read_message(CHAINED)
     found = judge(message, UNKNOWN, services.settings.trust)
-    unjudged = Judged(message, found.arrival, found.facts)
+    unjudged = Judged(message, found.arrival, found.tell)
     now = 1000.0
     keeper = DoorKeeper(services, clock=lambda: now)
     envelope = envelope_with(CHAINED)

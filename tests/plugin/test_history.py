@@ -106,7 +106,7 @@ def door(services):
         return "filebase"
 
     made = AnnotatingQueue(SimpleNamespace(enqueue=enqueue, queued=queued))
-    made.judged = Judged(message, found.arrival, found.facts)
+    made.judged = Judged(message, found.arrival, found.tell)
     return made
 
 
@@ -497,8 +497,8 @@ def test_an_entry_that_no_database_takes_is_told_of(services, log):
 
 def told(services, days_ago: int, now: float) -> None:
     entry_id = make_entry_id(now - days_ago * DAY, 0)
-    facts = judge(read_message(SIGNED), whole_zone(), services.settings.trust).facts
-    history.tell_arrival(services, MLIST, parsed(SIGNED), entry_id, facts)
+    tell = judge(read_message(SIGNED), whole_zone(), services.settings.trust).tell
+    history.tell_arrival(services, MLIST, parsed(SIGNED), entry_id, tell)
 
 
 HOSTS = {MLIST.list_id: MLIST.mail_host}
@@ -522,9 +522,9 @@ def test_each_list_forgets_when_it_wants(install):
     told(services, 5, NOW)
     services.list_settings.change("other.lists.example", {"history_days": "9"})
     other = SimpleNamespace(**{**vars(MLIST), "list_id": "other.lists.example"})
-    facts = judge(read_message(SIGNED), whole_zone(), services.settings.trust).facts
+    tell = judge(read_message(SIGNED), whole_zone(), services.settings.trust).tell
     entry_id = make_entry_id(NOW - 5 * DAY, 0)
-    history.tell_arrival(services, other, parsed(SIGNED), entry_id, facts)
+    history.tell_arrival(services, other, parsed(SIGNED), entry_id, tell)
 
     assert services.history.flush(30)
     look_after(services, HOSTS | {other.list_id: other.mail_host}, NOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import pickle
+import tracemalloc
 
 import pytest
 from hypothesis import given, strategies as st
@@ -16,6 +17,7 @@ from mailman_arc.mailauth.authres import parse_authentication_results
 from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin.messages import put_on_top, to_octets
 from mailman_arc.plugin.reception import (
+    MAX_KEPT_HEADER,
     RESULTS_FIELD,
     VOUCHER_FIELD,
     as_received,
@@ -383,7 +385,7 @@ def test_any_octets_get_a_verdict_that_can_be_written_and_vouched_for(octets, dn
     )
     verdict = found.arrival
 
-    assert found.facts is not None
+    assert found.tell().details
     write_verdict(msg, verdict, TRUST)
     attach_voucher(msg, verdict, SECRET)
     written = queued(msg)
@@ -393,6 +395,35 @@ def test_any_octets_get_a_verdict_that_can_be_written_and_vouched_for(octets, dn
     assert second.name == b"authentication-results"
     assert parse_authentication_results(second.value).authserv_id == "lists.example"
     assert take_voucher(written, SECRET).arrival == verdict
+
+
+def test_what_waits_to_be_written_down_keeps_no_bodies():
+    def judged_large(number: int):
+        octets = changed(POST, b"Meeting", b"%d" % number) + b"x" * 2_000_000
+        return judge(read_message(octets), whole_zone(), TRUST)
+
+    judged_large(0)  # has regular expressions and the like made
+    tracemalloc.start()
+    try:
+        waiting = [judged_large(number).tell for number in range(5)]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 1_000_000
+    assert [tell().subject.split()[0] for tell in waiting] == list("01234")
+
+
+def test_a_large_header_does_not_wait_either():
+    large = b"X-Large: " + b"x" * (MAX_KEPT_HEADER - 1000) + b"\r\n"
+    found = [
+        judge(read_message(octets), whole_zone(), TRUST).tell
+        for octets in (large + POST, large * 2 + POST)
+    ]
+
+    assert [hasattr(tell, "cache_info") for tell in found] == [True, False]
+    assert found[0]().subject == found[1]().subject
+    assert found[0]().details == found[1]().details
 
 
 def _names(octets: bytes) -> list[str]:

@@ -20,6 +20,7 @@ from mailman_arc.mailauth.message import read_message
 from mailman_arc.plugin import history, wiring
 from mailman_arc.plugin.reception import (
     Judgement,
+    Telling,
     as_received,
     conceal_author,
     header_of,
@@ -59,7 +60,7 @@ class Authenticate:
         if not wiring.is_active():
             return
         msgdata[SEEN_KEY] = True
-        facts = None
+        tell = None
         with degrade("handler"):
             services = wiring.services()
             # A post that was shunted further on comes by again, changed.
@@ -69,9 +70,9 @@ class Authenticate:
                     msgdata[UNSEALED_KEY] = found.value
                 else:
                     msgdata[ARRIVAL_KEY] = format_arrival(found.arrival)
-                    facts = found.facts
+                    tell = found.tell
         with degrade("history"):
-            _remember(mlist, msg, msgdata, facts)
+            _remember(mlist, msg, msgdata, tell)
         with degrade("handler"):
             _tidy(mlist, msg, msgdata)
 
@@ -82,14 +83,17 @@ def _is_decided(msgdata: Mapping[str, Any]) -> bool:
 
 
 def _remember(
-    mlist: Any, msg: Message, msgdata: MutableMapping[str, Any], facts: Facts | None
+    mlist: Any, msg: Message, msgdata: MutableMapping[str, Any], tell: Telling | None
 ) -> None:
     """Tell the history of a post it does not know."""
     services = wiring.services()
     if services is None or history.ENTRY_KEY in msgdata:
         return
-    facts = facts or undisturbed(partial(_facts, msg, dict(msgdata)))
-    history.tell_judged(services, mlist, msg, msgdata, facts)
+    if tell is None:
+        facts = undisturbed(partial(_facts, msg, dict(msgdata)))
+        history.tell_judged(services, mlist, msg, msgdata, lambda: facts)
+    else:
+        history.tell_judged(services, mlist, msg, msgdata, tell)
 
 
 def _facts(msg: Message, msgdata: Mapping[str, Any]) -> Facts:
