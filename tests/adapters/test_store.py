@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -212,6 +213,21 @@ def test_many_processes_may_find_an_empty_database_at_once(url, store):
 
     assert [child.exitcode for child in children] == [0] * PROCESSES
     assert len(store.values(LIST)) == PROCESSES
+
+
+def test_many_threads_may_make_databases_at_once(tmp_path):
+    all_there = threading.Barrier(PROCESSES)
+
+    def work(number: int) -> dict[str, str]:
+        mine = ListSettingsStore(Database(sqlite_url(tmp_path / f"{number}.db")))
+        all_there.wait()
+        mine.change(LIST, {"mode": "v"})
+        return mine.values(LIST)
+
+    with ThreadPoolExecutor(PROCESSES) as threads:
+        found = list(threads.map(work, range(PROCESSES)))
+
+    assert found == [{"mode": "v"}] * PROCESSES
 
 
 def test_mailmans_own_tables_and_version_are_left_alone(url, store):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -24,6 +26,18 @@ _BROKEN = (
     "if an upgrade was interrupted before, put a backup in its place, or remove the "
     "tables whose names begin with arc_"
 )
+
+
+# Of the threads of a process: Alembic keeps what it works with in its modules.
+_one_at_a_time = Lock()
+
+
+def _start_anew() -> None:
+    global _one_at_a_time  # noqa: PLW0603  # a thread of the parent may have had it
+    _one_at_a_time = Lock()
+
+
+os.register_at_fork(after_in_child=_start_anew)
 
 
 def upgrade(engine: Engine) -> None:
@@ -66,7 +80,7 @@ def _migrate(connection: Connection, revision: str = "head") -> None:
     location = str(_DIRECTORY).replace("%", "%%")
     config.set_main_option("script_location", location)
     config.attributes["connection"] = connection
-    with explained(connection.engine.url, _BROKEN):
+    with explained(connection.engine.url, _BROKEN), _one_at_a_time:
         try:
             command.upgrade(config, revision)
         except CommandError as error:
