@@ -15,6 +15,7 @@ from sqlalchemy import and_, false, func, or_, select, true
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.expression import ColumnElement, Select
 
+from mailman_arc.adapters.store.engine import MYSQL
 from mailman_arc.adapters.store.historyrows import (
     DISPOSITIONS,
     MAX_ENTRY_ID,
@@ -69,11 +70,14 @@ def find(
         return FoundPage(total=0, is_complete=True)
     way, rest = _conditions(connection, number, filters)
     window = TEXT_WINDOW if filters.q else SEARCH_WINDOW
-    beyond = nth_entry(connection, way, window)
+    edge = _along_index(select(_ROW.entry_id), filters).where(way)
+    beyond = connection.execute(_newest_first(edge, 1).offset(window)).scalar()
     if beyond is not None:
         way = and_(way, _ROW.entry_id > beyond)
-    total = select(func.count()).select_from(HISTORY).where(way, rest)
-    page = _newest_first(select(HISTORY).where(way, rest), count).offset(start)
+    counted = select(func.count()).select_from(HISTORY)
+    total = _along_index(counted, filters).where(way, rest)
+    found = _along_index(select(HISTORY), filters).where(way, rest)
+    page = _newest_first(found, count).offset(start)
     rows = connection.execute(page) if count else ()
     return FoundPage(
         total=connection.execute(total).scalar_one(),
@@ -140,6 +144,17 @@ def nth_entry(connection: Connection, way: Condition, number: int) -> int | None
     """The entry behind so many newer ones."""
     wanted = _newest_first(select(_ROW.entry_id).where(way), 1).offset(number)
     return connection.execute(wanted).scalar()
+
+
+def _along_index(wanted: Select[Any], filters: Filters) -> Select[Any]:
+    """Name the index to MariaDB, which else may go through all entries."""
+    asked = [name for name in _WITH_INDEX if getattr(filters, name) is not None]
+    if not asked:
+        return wanted
+    index = f"ix_arc_history_list_number_{asked[0]}_entry_id"
+    for dialect in MYSQL:
+        wanted = wanted.with_hint(HISTORY, f"FORCE INDEX ({index})", dialect)
+    return wanted
 
 
 def _newest_first(wanted: Select[Any], count: int) -> Select[Any]:
