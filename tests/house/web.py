@@ -184,6 +184,9 @@ class MailmanWeb:
 
     def _begin(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         line = [str(self.python.parent / "mailman-web"), *words]
+        # Django's tests name settings of their own for all this process starts.
+        inherited = dict(os.environ)
+        inherited.pop("DJANGO_SETTINGS_MODULE", None)
         known = {
             "HOME": str(self.root),
             "PYTHONPATH": str(REPOSITORY),
@@ -195,7 +198,7 @@ class MailmanWeb:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **known, **environment},
+                env={**inherited, **known, **environment},
                 cwd=self.root,
                 start_new_session=True,  # Ctrl-C is for who started it
             )
