@@ -163,9 +163,6 @@ class Writer:
             self._dropped = 0
 
 
-_writer = Writer()
-
-
 @dataclass(frozen=True, slots=True)
 class About:
     """A list, as far as the history has to know it."""
@@ -195,12 +192,13 @@ class History:
         self,
         store: HistoryStore,
         settings_of: Callable[[About], ListSettings],
-        writer: Writer = _writer,
+        writer: Writer | None = None,
     ) -> None:
         """Prepare; `settings_of` may ask the database and raise `StoreError`."""
         self._store = store
         self._settings_of = settings_of
-        self._writer = writer
+        # Of its own: what waits for a database that was replaced delays nobody.
+        self._writer = writer or Writer()
 
     def put(self, note: Note) -> None:
         """Have it written soon."""
