@@ -74,7 +74,7 @@ def _page(name: str, start: int = 0, **filters: object) -> Look:
 LOOKS = (
     _page("first page"),
     _page("page 100", start=99 * COUNT),
-    _page("last page that is searched", start=99_975),
+    _page("last page that is searched", start=59_975),
     _page("a verdict", verdict="unconfirmed"),
     _page("the usual verdict", verdict="confirmed"),
     _page("a domain", author_domain="d7.example"),

@@ -36,8 +36,8 @@ from mailman_arc.adapters.store.schema import (
 )
 
 
-SEARCH_WINDOW = 100_000  # rows
-TEXT_WINDOW = 30_000  # rows; each takes several times as long
+SEARCH_WINDOW = 60_000  # rows
+TEXT_WINDOW = 20_000  # rows; each takes several times as long
 STEP = 10_000  # rows that are looked at by one statement of a scan
 
 Condition = ColumnElement[bool]
