@@ -190,8 +190,8 @@ def _watch(meter: Meter, *, plugin: bool) -> None:
         meter.watch(sealing, "to_octets", WRITE)
         meter.watch(sealing, "needs_encoding", RISKS)
         for owner, function in (
-            (reception, "describe"),
-            (door, "_tell"),
+            (reception, "_telling"),
+            (door, "_note_arrival"),
             (history, "begin"),
             (delivery._Run, "tell_history"),
         ):
