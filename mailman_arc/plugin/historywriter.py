@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 from mailman.interfaces.runner import RunnerInterrupt
 
@@ -37,21 +37,21 @@ LAST_CHANCE = 2.0  # seconds to write what is left when the process ends
 _log = logging.getLogger("mailman.plugins.arc")
 
 
-class Sink(Protocol):
-    """Where notes go."""
-
-    def write(self, notes: Sequence[Any], /) -> None:
-        """Write all notes; raises `StoreError` if none was written."""
-
-
-_Item = tuple[Sink, object] | threading.Event
-
-
 class Writer:
     """Has notes written, in batches, by a thread of its own."""
 
-    def __init__(self, *, linger: float = LINGER, pause: float = PAUSE) -> None:
-        """Prepare; times are in seconds."""
+    def __init__(
+        self,
+        write: Callable[[Sequence[Any]], None],
+        *,
+        linger: float = LINGER,
+        pause: float = PAUSE,
+    ) -> None:
+        """Prepare; times are in seconds.
+
+        `write` is given some notes; it raises `StoreError` if none was written.
+        """
+        self._write = write
         self._linger = linger
         self._pause = pause
         self._start_anew()
@@ -60,22 +60,22 @@ class Writer:
 
     def _start_anew(self) -> None:
         # Whatever a signal interrupts, this kind of queue stays whole.
-        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._queue: SimpleQueue[object] = SimpleQueue()
         self._starts = itertools.count()
         self._is_started = False
-        self._batch: list[tuple[Sink, object]] = []
+        self._batch: list[object] = []
         self._flushed: list[threading.Event] = []
         self._hurry = threading.Event()
         self._dropped = 0
         self._told: set[str] = set()
 
-    def put(self, sink: Sink, note: object) -> None:
+    def put(self, note: object) -> None:
         """Have a note written, or dropped when too many wait."""
         if self._queue.qsize() + len(self._batch) >= MAX_NOTES:
             self._dropped += 1
             self._tell("entries are dropped, because too many wait")
             return
-        self._queue.put((sink, note))
+        self._queue.put(note)
         if not self._is_started and next(self._starts) == 0:
             try:
                 _thread.start_new_thread(self._work, ())
@@ -103,7 +103,7 @@ class Writer:
             try:
                 self._take()
                 while self._batch:
-                    self._write()
+                    self._write_batch()
                     self._take_more()
             except Exception:  # noqa: BLE001  # or nothing would ever be written
                 _log.exception("history: unexpected error, some entries are lost")
@@ -125,27 +125,22 @@ class Writer:
             while len(self._batch) < MAX_BATCH:
                 self._sort_in(self._queue.get_nowait())
 
-    def _sort_in(self, item: _Item) -> None:
+    def _sort_in(self, item: object) -> None:
         if isinstance(item, threading.Event):
             self._flushed.append(item)
         else:
             self._batch.append(item)
 
-    def _write(self) -> None:
-        """Write what goes to one place, or keep it and wait."""
-        sink = self._batch[0][0]
-        others = [each for each in self._batch if each[0] is not sink]
-        own = [each for each in self._batch if each[0] is sink]
+    def _write_batch(self) -> None:
+        """Write the batch, or keep it and wait."""
         try:
-            sink.write([note for _, note in own])
+            self._write(self._batch)
         except StoreError as error:
-            # Others come first next time.
-            self._batch = others + own
             self._tell(str(error))
             self._hurry.wait(self._pause)
             self._hurry.clear()
         else:
-            self._batch = others
+            self._batch = []
             self._tell_of_recovery()
 
     def _tell(self, problem: str) -> None:
@@ -189,20 +184,17 @@ class History:
     """Where the seams put what they know."""
 
     def __init__(
-        self,
-        store: HistoryStore,
-        settings_of: Callable[[About], ListSettings],
-        writer: Writer | None = None,
+        self, store: HistoryStore, settings_of: Callable[[About], ListSettings]
     ) -> None:
         """Prepare; `settings_of` may ask the database and raise `StoreError`."""
         self._store = store
         self._settings_of = settings_of
         # Of its own: what waits for a database that was replaced delays nobody.
-        self._writer = writer or Writer()
+        self._writer = Writer(self.write)
 
     def put(self, note: Note) -> None:
         """Have it written soon."""
-        self._writer.put(self, note)
+        self._writer.put(note)
 
     def flush(self, seconds: float) -> bool:
         """Wait until all is written, or for so long; tell whether it is."""

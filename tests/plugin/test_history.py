@@ -441,7 +441,7 @@ def test_digests_and_notices_are_not_remembered(services):
 def test_while_the_database_is_broken_nothing_is_lost_but_time(services, log, tmp_path):
     services.storage.database.close()
     (tmp_path / "arc.db").write_bytes(GARBAGE)
-    writer = Writer(linger=0, pause=0.1)
+    writer = Writer(services.history.write, linger=0, pause=0.1)
     services.history._writer = writer
 
     leave(go_through_pipeline(SIGNED), ANNE)
@@ -464,7 +464,8 @@ def test_while_the_disk_is_full_nothing_is_lost_but_time(services, log):
 
     event.listen(database._engine, "connect", limit)
     database.close()
-    services.history._writer = writer = Writer(linger=0, pause=0.1)
+    writer = Writer(services.history.write, linger=0, pause=0.1)
+    services.history._writer = writer
     for _ in range(20):
         leave(go_through_pipeline(SIGNED), ANNE)
     assert not writer.flush(0.3)
